@@ -1,0 +1,257 @@
+//! What a caller can be told.
+//!
+//! Start at [`Error`]. One variant, one stable wire code; the codes are those of the public API where it has one.
+//! Nothing here knows HTTP (status numbers live in `server`) or a database driver (`db` translates driver errors).
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+/// Result of everything that can fail towards a caller.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One reason why a request is refused. Variants say what the caller can do about it, not which library failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The body, or a value in it, cannot be used.
+    #[error("Invalid payload: {reason}")]
+    InvalidPayload {
+        /// What is wrong, naming the field.
+        reason: String,
+    },
+    /// A query parameter cannot be used.
+    #[error("Invalid query: {reason}")]
+    InvalidQuery {
+        /// What is wrong, naming the parameter, field or operator.
+        reason: String,
+    },
+    /// Not allowed, or not there: the two look the same to a caller.
+    #[error("You don't have permission to access this.")]
+    Forbidden,
+    /// No such route, or no such method on it.
+    #[error("Route {path} doesn't exist.")]
+    RouteNotFound {
+        /// The path asked for.
+        path: String,
+    },
+    /// Wrong e-mail, password or static token.
+    #[error("Invalid user credentials.")]
+    InvalidCredentials,
+    /// A token that was not made here, or was changed.
+    #[error("Invalid token.")]
+    InvalidToken,
+    /// A token whose time is over.
+    #[error("Token expired.")]
+    TokenExpired,
+    /// A value breaks a rule of its field.
+    #[error("Validation failed for field \"{field}\". {message}")]
+    FailedValidation {
+        /// Name of the field, with the path for nested items.
+        field: String,
+        /// Rule that is broken, as the public API names it (`required`, `nnull`, `gte`, `regex`, `in`, ...).
+        rule: &'static str,
+        /// Further members of `extensions` (`valid`, `invalid`, `substring`, ...).
+        details: Map<String, Value>,
+        /// One sentence for people.
+        message: String,
+    },
+    /// A unique value is taken.
+    #[error("Value for field \"{field}\" in collection \"{collection}\" has to be unique.")]
+    RecordNotUnique {
+        /// Collection written to.
+        collection: String,
+        /// Field, or the fields of a composite key joined by `, `.
+        field: String,
+        /// The value that is taken, when known.
+        value: Value,
+    },
+    /// A reference to nothing, or the deletion of something that is still referred to.
+    #[error("Invalid foreign key for field \"{field}\" in collection \"{collection}\".")]
+    InvalidForeignKey {
+        /// Collection written to.
+        collection: String,
+        /// The referring field.
+        field: String,
+        /// The value that refers to nothing, when known.
+        value: Value,
+    },
+    /// A null where the column takes none.
+    #[error("Value for field \"{field}\" in collection \"{collection}\" can't be null.")]
+    NotNullViolation {
+        /// Collection written to.
+        collection: String,
+        /// The field.
+        field: String,
+    },
+    /// A number or date outside of what the column holds.
+    #[error("Value for field \"{field}\" in collection \"{collection}\" is out of range.")]
+    ValueOutOfRange {
+        /// Collection written to.
+        collection: String,
+        /// The field.
+        field: String,
+        /// The value.
+        value: Value,
+    },
+    /// A text longer than the column.
+    #[error("Value for field \"{field}\" in collection \"{collection}\" is too long.")]
+    ValueTooLong {
+        /// Collection written to.
+        collection: String,
+        /// The field.
+        field: String,
+        /// The value, cut.
+        value: Value,
+    },
+    /// A limit of the server is passed.
+    #[error("{limit} is exceeded: at most {most} allowed.")]
+    LimitExceeded {
+        /// Name of the limit's setting.
+        limit: &'static str,
+        /// Its value.
+        most: u64,
+    },
+    /// The body is of a media type that is not read here.
+    #[error("Unsupported media type \"{media_type}\".")]
+    UnsupportedMediaType {
+        /// The type sent.
+        media_type: String,
+    },
+    /// The request is well formed and cannot be done.
+    #[error("{reason}")]
+    UnprocessableContent {
+        /// Why.
+        reason: String,
+    },
+    /// The same thing is being done right now.
+    #[error("{reason}")]
+    Conflict {
+        /// What is going on.
+        reason: String,
+    },
+    /// Something the server needs is away; the same request may work later.
+    #[error("Service \"{service}\" is unavailable. {reason}")]
+    ServiceUnavailable {
+        /// What is away: `database`, `schema`, ...
+        service: &'static str,
+        /// Why, without addresses or credentials.
+        reason: String,
+        /// When to try again, in seconds.
+        retry_after_s: u32,
+    },
+    /// The statement took longer than the limit of the server.
+    #[error("The database took longer than {most_ms} ms for this request.")]
+    StatementTimeout {
+        /// Value of the limit, in milliseconds.
+        most_ms: u64,
+    },
+    /// Several findings at once; never nested, never empty.
+    #[error("{} errors", .0.len())]
+    Several(Vec<Error>),
+    /// Something nobody expected. The cause goes to the log only.
+    #[error("An unexpected error occurred ({id}).")]
+    Internal {
+        /// Names the log line.
+        id: Uuid,
+        /// What happened.
+        #[source]
+        cause: anyhow::Error,
+    },
+}
+
+impl Error {
+    /// An [`Error::Internal`] with a fresh id.
+    pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
+        Error::Internal { id: Uuid::now_v7(), cause: cause.into() }
+    }
+
+    /// An [`Error::InvalidPayload`].
+    pub fn payload(reason: impl fmt::Display) -> Self {
+        Error::InvalidPayload { reason: reason.to_string() }
+    }
+
+    /// An [`Error::InvalidQuery`].
+    pub fn query(reason: impl fmt::Display) -> Self {
+        Error::InvalidQuery { reason: reason.to_string() }
+    }
+
+    /// Joins findings: none is `Ok`, one is itself, more are [`Error::Several`], flat.
+    pub fn from_findings(findings: Vec<Error>) -> Result<()> {
+        let mut flat = Vec::with_capacity(findings.len());
+        for finding in findings {
+            match finding {
+                Error::Several(inner) => flat.extend(inner),
+                other => flat.push(other),
+            }
+        }
+        match flat.len() {
+            0 => Ok(()),
+            1 => Err(flat.remove(0)),
+            _ => Err(Error::Several(flat)),
+        }
+    }
+
+    /// The stable code, as it stands in `extensions.code`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::InvalidPayload { .. } => "INVALID_PAYLOAD",
+            Error::InvalidQuery { .. } => "INVALID_QUERY",
+            Error::Forbidden => "FORBIDDEN",
+            Error::RouteNotFound { .. } => "ROUTE_NOT_FOUND",
+            Error::InvalidCredentials => "INVALID_CREDENTIALS",
+            Error::InvalidToken => "INVALID_TOKEN",
+            Error::TokenExpired => "TOKEN_EXPIRED",
+            Error::FailedValidation { .. } => "FAILED_VALIDATION",
+            Error::RecordNotUnique { .. } => "RECORD_NOT_UNIQUE",
+            Error::InvalidForeignKey { .. } => "INVALID_FOREIGN_KEY",
+            Error::NotNullViolation { .. } => "NOT_NULL_VIOLATION",
+            Error::ValueOutOfRange { .. } => "VALUE_OUT_OF_RANGE",
+            Error::ValueTooLong { .. } => "VALUE_TOO_LONG",
+            Error::LimitExceeded { .. } => "LIMIT_EXCEEDED",
+            Error::UnsupportedMediaType { .. } => "UNSUPPORTED_MEDIA_TYPE",
+            Error::UnprocessableContent { .. } => "UNPROCESSABLE_CONTENT",
+            Error::Conflict { .. } => "CONFLICT",
+            Error::ServiceUnavailable { .. } => "SERVICE_UNAVAILABLE",
+            Error::StatementTimeout { .. } => "STATEMENT_TIMEOUT",
+            Error::Several(all) => all.first().map_or("INTERNAL_SERVER_ERROR", Error::code),
+            Error::Internal { .. } => "INTERNAL_SERVER_ERROR",
+        }
+    }
+
+    /// Members of `extensions` beside the code.
+    pub fn extensions(&self) -> Map<String, Value> {
+        let value = match self {
+            Error::InvalidPayload { reason } | Error::InvalidQuery { reason } => json!({ "reason": reason }),
+            Error::UnprocessableContent { reason } | Error::Conflict { reason } => json!({ "reason": reason }),
+            Error::RouteNotFound { path } => json!({ "path": path }),
+            Error::FailedValidation { field, rule, details, .. } => {
+                let mut map = details.clone();
+                map.insert("field".to_owned(), json!(field));
+                map.insert("type".to_owned(), json!(rule));
+                return map;
+            }
+            Error::RecordNotUnique { collection, field, value }
+            | Error::InvalidForeignKey { collection, field, value }
+            | Error::ValueOutOfRange { collection, field, value }
+            | Error::ValueTooLong { collection, field, value } => {
+                json!({ "collection": collection, "field": field, "value": value })
+            }
+            Error::NotNullViolation { collection, field } => json!({ "collection": collection, "field": field }),
+            Error::LimitExceeded { limit, most } => json!({ "limit": limit, "most": most }),
+            Error::UnsupportedMediaType { media_type } => json!({ "mediaType": media_type }),
+            Error::ServiceUnavailable { service, reason, .. } => json!({ "service": service, "reason": reason }),
+            Error::StatementTimeout { most_ms } => json!({ "limit": "STATEMENT_TIMEOUT_MS", "most": most_ms }),
+            Error::Internal { id, .. } => json!({ "id": id.to_string() }),
+            Error::Forbidden
+            | Error::InvalidCredentials
+            | Error::InvalidToken
+            | Error::TokenExpired
+            | Error::Several(_) => json!({}),
+        };
+        match value {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        }
+    }
+}

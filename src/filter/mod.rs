@@ -1,0 +1,8 @@
+//! The filter language: what stands in `filter`, in `deep._filter`, in row rules and in validation rules.
+//!
+//! A filter is parsed without a schema into [`Syntax`], then resolved against a collection into a [`Filter`] whose names
+//! are ids and whose values have the type of their column. Nothing here knows SQL.
+
+pub mod model;
+
+pub use model::*;

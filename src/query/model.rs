@@ -1,0 +1,439 @@
+//! The types that a read passes through.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::filter::{Filter, Syntax, Target};
+use crate::schema::{CollectionId, ColumnType, FieldId};
+
+/// What is asked, as typed. Every door builds this same value.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Query {
+    /// Paths of `fields`, split at the dots; empty means all (`*`).
+    pub fields: Vec<FieldPath>,
+    /// `filter`.
+    pub filter: Option<Syntax>,
+    /// `search`.
+    pub search: Option<String>,
+    /// `sort`: paths, each with its direction.
+    pub sort: Vec<SortPath>,
+    /// `limit`; `-1` for all.
+    pub limit: Option<i64>,
+    /// `offset`.
+    pub offset: Option<u64>,
+    /// `page`, from 1.
+    pub page: Option<u64>,
+    /// `deep`, by relation (or alias of one) at this level.
+    pub deep: IndexMap<String, DeepQuery>,
+    /// `alias`: new name to field name.
+    pub alias: IndexMap<String, String>,
+    /// `aggregate`: function name to field names (`*` for whole rows).
+    pub aggregate: IndexMap<String, Vec<String>>,
+    /// `groupBy`: fields or functions of fields.
+    pub group_by: Vec<String>,
+    /// `meta`: what to count beside the list.
+    pub meta: Meta,
+}
+
+/// A path of names, the last of which may be `*`.
+pub type FieldPath = Vec<String>;
+
+/// One entry of `sort`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SortPath {
+    /// Names from the collection outwards.
+    pub path: Vec<String>,
+    /// From large to small.
+    pub descending: bool,
+}
+
+/// What `deep` says of one relation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeepQuery {
+    /// `_filter`.
+    pub filter: Option<Syntax>,
+    /// `_search`.
+    pub search: Option<String>,
+    /// `_sort`.
+    pub sort: Vec<SortPath>,
+    /// `_limit`, per parent; `-1` for all.
+    pub limit: Option<i64>,
+    /// `_offset`, per parent.
+    pub offset: Option<u64>,
+    /// `_page`, per parent, from 1.
+    pub page: Option<u64>,
+    /// `_alias`.
+    pub alias: IndexMap<String, String>,
+    /// Relations one level further.
+    pub deep: IndexMap<String, DeepQuery>,
+}
+
+/// What to count beside the list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Rows without the filter.
+    pub total_count: bool,
+    /// Rows with the filter.
+    pub filter_count: bool,
+}
+
+/// Which items a read is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Selection {
+    /// Those that the query finds.
+    Query,
+    /// The one with this key; nothing else of the query chooses rows.
+    Key(String),
+    /// Those with these keys, which the query may narrow further.
+    Keys(Vec<String>),
+    /// The only item of a singleton; where there is none yet, its defaults.
+    Singleton,
+}
+
+/// Limits that a query must respect, from the configuration.
+#[derive(Debug, Clone)]
+pub struct QueryLimits {
+    /// Rows when the query names no limit, and rows per parent when `deep` names none.
+    pub default_limit: i64,
+    /// Most rows a query may ask for; `-1` for no limit.
+    pub max_limit: i64,
+    /// Deepest nesting of fields, filter, sort and deep.
+    pub max_depth: usize,
+    /// Most conditions in a filter.
+    pub max_conditions: usize,
+    /// Most entries of `fields`, `sort`, `groupBy`, `alias`.
+    pub max_entries: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        QueryLimits { default_limit: 100, max_limit: -1, max_depth: 10, max_conditions: 500, max_entries: 200 }
+    }
+}
+
+/// A query that fits the schema and the caller's rights.
+#[derive(Debug, Clone)]
+pub enum ResolvedQuery {
+    /// Items.
+    Items(ResolvedRead),
+    /// Figures about items.
+    Aggregate(ResolvedAggregate),
+}
+
+/// A read of items, one level of it.
+#[derive(Debug, Clone)]
+pub struct ResolvedRead {
+    /// Where the items are.
+    pub collection: CollectionId,
+    /// Which items.
+    pub selection: Selection,
+    /// What each answer holds, in order.
+    pub output: Vec<ResolvedOutput>,
+    /// Row rule and filter, merged.
+    pub filter: Option<Filter>,
+    /// Row rule alone, for `total_count`.
+    pub row_rule: Option<Filter>,
+    /// Order; always ends with the primary key, so that it is total.
+    pub sort: Vec<Sort>,
+    /// Most rows (per parent below the root); `None` for all.
+    pub limit: Option<Limit>,
+    /// Rows to skip (per parent below the root).
+    pub offset: u64,
+    /// What to count.
+    pub meta: Meta,
+}
+
+/// How many rows, and who said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Most rows.
+    pub rows: u64,
+    /// The query named it; below the root it is then cut by the database, otherwise while reading.
+    pub explicit: bool,
+}
+
+/// One member of an answer.
+#[derive(Debug, Clone)]
+pub struct ResolvedOutput {
+    /// Name in the answer.
+    pub key: Arc<str>,
+    /// What stands there.
+    pub value: ResolvedValue,
+}
+
+/// What a member of an answer is.
+#[derive(Debug, Clone)]
+pub enum ResolvedValue {
+    /// A value of the row.
+    Target(Target),
+    /// A field shown as `**********` unless null.
+    Concealed(FieldId),
+    /// The item that a many-to-one points at, or null.
+    ToOne {
+        /// The many-to-one field.
+        field: FieldId,
+        /// What is read there.
+        read: Box<ResolvedRead>,
+    },
+    /// The item that a many-to-any points at: read where the query names its collection, the bare key elsewhere.
+    ToAny {
+        /// The many-to-any field.
+        field: FieldId,
+        /// What is read per collection.
+        reads: Vec<ResolvedRead>,
+    },
+    /// The items of a one-to-many, as objects.
+    ToMany {
+        /// The one-to-many field.
+        field: FieldId,
+        /// What is read there.
+        read: Box<ResolvedRead>,
+    },
+    /// The items of a one-to-many, as bare keys. `read.output` is the primary key alone.
+    ToManyKeys {
+        /// The one-to-many field.
+        field: FieldId,
+        /// What is read there.
+        read: Box<ResolvedRead>,
+    },
+}
+
+/// One term of an order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sort {
+    /// Relations to follow from the collection; a one-to-many sorts by its smallest (largest, if descending) value.
+    pub path: Vec<FieldId>,
+    /// What is compared there.
+    pub target: Target,
+    /// From large to small. Nulls are larger than everything.
+    pub descending: bool,
+}
+
+/// Figures about the rows of a collection.
+#[derive(Debug, Clone)]
+pub struct ResolvedAggregate {
+    /// Where the rows are.
+    pub collection: CollectionId,
+    /// What each group is made of, with the name in the answer.
+    pub group_by: Vec<(Arc<str>, Target)>,
+    /// What is computed, in order.
+    pub figures: Vec<Figure>,
+    /// Row rule and filter, merged.
+    pub filter: Option<Filter>,
+    /// Order of the groups: by position in `group_by` or in `figures`.
+    pub sort: Vec<GroupSort>,
+    /// Most groups; `None` for all.
+    pub limit: Option<u64>,
+    /// Groups to skip.
+    pub offset: u64,
+}
+
+/// One computed figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figure {
+    /// Function.
+    pub function: AggregateFunction,
+    /// What it is computed of; `None` for whole rows.
+    pub field: Option<FieldId>,
+}
+
+/// Order of groups by one term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupSort {
+    /// Which term.
+    pub by: GroupTerm,
+    /// From large to small.
+    pub descending: bool,
+}
+
+/// A term that groups can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupTerm {
+    /// Position in `group_by`.
+    Group(usize),
+    /// Position in `figures`.
+    Figure(usize),
+}
+
+/// Functions of `aggregate`. Counts, sums and averages are JSON strings in answers (floats are numbers).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AggregateFunction {
+    /// Rows with a value, or all rows.
+    Count,
+    /// Different values.
+    CountDistinct,
+    /// All rows.
+    CountAll,
+    /// Sum.
+    Sum,
+    /// Sum of different values.
+    SumDistinct,
+    /// Mean.
+    Avg,
+    /// Mean of different values.
+    AvgDistinct,
+    /// Smallest value.
+    Min,
+    /// Largest value.
+    Max,
+}
+
+/// A tree of levels, one statement each: how a [`ResolvedRead`] is fetched and written.
+#[derive(Debug, Clone)]
+pub struct ReadPlan {
+    /// What the document is.
+    pub document: Document,
+    /// Every level, parents before children; the root is the first.
+    pub nodes: Vec<ReadNode>,
+    /// A count of rows without the query's filter.
+    pub total_count: Option<CountPlan>,
+    /// A count of rows with it.
+    pub filter_count: Option<CountPlan>,
+}
+
+/// The form of the answer's `data`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// An array of items.
+    List,
+    /// One item; none is `Forbidden`.
+    One,
+    /// One item; none is the defaults, see `ReadNode::defaults`.
+    Singleton,
+}
+
+/// How rows are counted.
+#[derive(Debug, Clone)]
+pub struct CountPlan {
+    /// Where.
+    pub collection: CollectionId,
+    /// Which rows.
+    pub filter: Option<Filter>,
+}
+
+/// One level: one statement, and how its rows are written.
+#[derive(Debug, Clone)]
+pub struct ReadNode {
+    /// Where the rows are.
+    pub collection: CollectionId,
+    /// Columns to select, in order.
+    pub columns: Vec<ReadColumn>,
+    /// Members of each item, in order; empty with `bare` set.
+    pub output: Vec<OutputMember>,
+    /// Items are written as the bare value of this column.
+    pub bare: Option<usize>,
+    /// How rows are matched to the parent level; `None` at the root.
+    pub link: Option<Link>,
+    /// Which rows.
+    pub filter: Option<Filter>,
+    /// Keys asked for by the caller; `true` when the statement gets them as its last parameters.
+    pub selection: Selection,
+    /// Order.
+    pub sort: Vec<Sort>,
+    /// Most rows (per parent below the root).
+    pub limit: Option<Limit>,
+    /// Rows to skip (per parent below the root).
+    pub offset: u64,
+    /// For singletons without a row: the answer, as JSON text.
+    pub defaults: Option<String>,
+}
+
+/// A column that a level selects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadColumn {
+    /// What is selected.
+    pub target: Target,
+    /// How it is written.
+    pub format: ValueFormat,
+}
+
+/// How a value is written to JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ValueFormat {
+    /// By the type of the column.
+    Typed(ColumnType),
+    /// `**********` unless null.
+    Concealed,
+    /// A whole number as a JSON string (counts, functions).
+    NumberText,
+    /// A sum of exact numbers with this scale, as a JSON string.
+    SumText {
+        /// Digits behind the point.
+        scale: u8,
+    },
+}
+
+/// One member of an item.
+#[derive(Debug, Clone)]
+pub struct OutputMember {
+    /// The key as JSON with its colon, `"title":`, rendered once.
+    pub rendered_key: Arc<[u8]>,
+    /// What follows it.
+    pub value: MemberValue,
+}
+
+/// What follows the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemberValue {
+    /// The value of this column.
+    Column(usize),
+    /// The item of this child node whose key is in this column, or null.
+    ToOne {
+        /// Position in `columns`.
+        column: usize,
+        /// Position in `nodes`.
+        node: usize,
+    },
+    /// The item of one of these child nodes, by the name in `collection_column`; the bare key where none is read.
+    ToAny {
+        /// Position in `columns` of the key.
+        column: usize,
+        /// Position in `columns` of the name of the collection.
+        collection_column: usize,
+        /// Collection name to node; the flag says that keys of that collection are whole numbers.
+        nodes: Vec<AnyTarget>,
+    },
+    /// The items of this child node that refer to the key in this column.
+    ToMany {
+        /// Position in `columns`.
+        column: usize,
+        /// Position in `nodes`.
+        node: usize,
+    },
+}
+
+/// One collection that a many-to-any may point at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnyTarget {
+    /// Name of the collection.
+    pub collection: Arc<str>,
+    /// Node that reads it; `None`: the bare key is written.
+    pub node: Option<usize>,
+    /// Type of its primary key.
+    pub key_type: ColumnType,
+}
+
+/// How the rows of a level belong to those of the level above.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Position in `nodes` of the level above.
+    pub parent: usize,
+    /// Column of this level that is compared with the keys from above; also in `columns` at `column`.
+    pub field: FieldId,
+    /// Position in `columns` of that column.
+    pub column: usize,
+    /// Only rows whose many-to-any field names this collection.
+    pub any: Option<AnyLink>,
+    /// At most one row per key (many-to-one); otherwise a list.
+    pub single: bool,
+}
+
+/// The second half of a link through a many-to-any field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnyLink {
+    /// Field that names the collection.
+    pub collection_field: FieldId,
+    /// The name it must hold.
+    pub collection: Arc<str>,
+}

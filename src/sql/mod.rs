@@ -1,0 +1,8 @@
+//! From plans to SQL text: the only room that writes SQL.
+//!
+//! Names reach the text as [`Ident`]s made from the schema and quoted by one function; values reach the database as [`Param`]s.
+//! `dialect` is the only place where the three databases differ in text.
+
+pub mod statement;
+
+pub use statement::*;

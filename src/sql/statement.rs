@@ -1,0 +1,66 @@
+//! What leaves this room: text with parameters.
+
+use std::sync::Arc;
+
+use crate::filter::Scalar;
+use crate::schema::ColumnType;
+
+/// The databases we speak to. Closed: a feature that one of them has not answered does not compile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// SQLite 3.46 or newer, in process.
+    Sqlite,
+    /// PostgreSQL 13 or newer.
+    Postgres,
+    /// MariaDB 10.6 or newer, MySQL 8.
+    Mysql,
+}
+
+/// One statement: a text that depends on the shape of the request only, and its parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// SQL. Placeholders are `?1` (SQLite), `$1` (PostgreSQL) or `?` in order (MariaDB).
+    pub text: Arc<str>,
+    /// One per placeholder.
+    pub params: Vec<Param>,
+    /// Types of the columns of the result, in order; empty where none is read.
+    pub columns: Arc<[ColumnType]>,
+}
+
+/// The value of a placeholder, already in the form that this database stores.
+///
+/// PostgreSQL is sent `int8`, `float8`, `bool`, `text`, `bytea`, `int8[]` or `text[]`; a cast in the SQL text turns it into what
+/// the column is (`CAST($1 AS uuid)`). MariaDB is sent lists as one JSON array. SQLite is sent lists through `rarray`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Param {
+    /// One value.
+    Value(Scalar),
+    /// Any number of values, none of them null.
+    List(ListKind, Vec<Scalar>),
+    /// The keys of the rows of the level above, known only when that level has been read.
+    ParentKeys(ListKind),
+}
+
+/// What a list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListKind {
+    /// Whole numbers.
+    Int,
+    /// Floating point numbers.
+    Float,
+    /// Texts (UUIDs, dates and decimals among them).
+    Text,
+}
+
+/// The statements of a read plan.
+#[derive(Debug, Clone)]
+pub struct ReadStatements {
+    /// One per node of the plan, in the same order.
+    pub levels: Vec<Statement>,
+    /// For `meta.total_count`.
+    pub total_count: Option<Statement>,
+    /// For `meta.filter_count`.
+    pub filter_count: Option<Statement>,
+    /// The database can answer the root level with bounded work: by key, or a short page along an index.
+    pub is_bounded: bool,
+}
