@@ -223,7 +223,9 @@ impl Error {
     pub fn extensions(&self) -> Map<String, Value> {
         let value = match self {
             Error::InvalidPayload { reason } | Error::InvalidQuery { reason } => json!({ "reason": reason }),
-            Error::UnprocessableContent { reason } | Error::Conflict { reason } => json!({ "reason": reason }),
+            Error::UnprocessableContent { reason } | Error::Conflict { reason } => {
+                json!({ "reason": reason })
+            }
             Error::RouteNotFound { path } => json!({ "path": path }),
             Error::FailedValidation { field, rule, details, .. } => {
                 let mut map = details.clone();
@@ -237,11 +239,17 @@ impl Error {
             | Error::ValueTooLong { collection, field, value } => {
                 json!({ "collection": collection, "field": field, "value": value })
             }
-            Error::NotNullViolation { collection, field } => json!({ "collection": collection, "field": field }),
+            Error::NotNullViolation { collection, field } => {
+                json!({ "collection": collection, "field": field })
+            }
             Error::LimitExceeded { limit, most } => json!({ "limit": limit, "most": most }),
             Error::UnsupportedMediaType { media_type } => json!({ "mediaType": media_type }),
-            Error::ServiceUnavailable { service, reason, .. } => json!({ "service": service, "reason": reason }),
-            Error::StatementTimeout { most_ms } => json!({ "limit": "STATEMENT_TIMEOUT_MS", "most": most_ms }),
+            Error::ServiceUnavailable { service, reason, .. } => {
+                json!({ "service": service, "reason": reason })
+            }
+            Error::StatementTimeout { most_ms } => {
+                json!({ "limit": "STATEMENT_TIMEOUT_MS", "most": most_ms })
+            }
             Error::Internal { id, .. } => json!({ "id": id.to_string() }),
             Error::Forbidden
             | Error::InvalidCredentials

@@ -87,7 +87,11 @@ impl Transaction {
     }
 
     /// Runs one statement once per parameter list; on SQLite this reuses the prepared statement.
-    pub async fn execute_each(&mut self, _statement: &Statement, _rows: &[Vec<crate::sql::Param>]) -> Result<u64> {
+    pub async fn execute_each(
+        &mut self,
+        _statement: &Statement,
+        _rows: &[Vec<crate::sql::Param>],
+    ) -> Result<u64> {
         Err(Error::internal(anyhow::anyhow!("no driver")))
     }
 }

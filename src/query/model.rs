@@ -108,7 +108,13 @@ pub struct QueryLimits {
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        QueryLimits { default_limit: 100, max_limit: -1, max_depth: 10, max_conditions: 500, max_entries: 200 }
+        QueryLimits {
+            default_limit: 100,
+            max_limit: -1,
+            max_depth: 10,
+            max_conditions: 500,
+            max_entries: 200,
+        }
     }
 }
 

@@ -58,7 +58,10 @@ impl Schema {
 
     /// All collections with their ids: the system's first, then the project's by name.
     pub fn collections(&self) -> impl Iterator<Item = (CollectionId, &Collection)> {
-        self.collections.iter().enumerate().map(|(position, collection)| (CollectionId(position as u32), collection))
+        self.collections
+            .iter()
+            .enumerate()
+            .map(|(position, collection)| (CollectionId(position as u32), collection))
     }
 
     /// Every many-to-one field that points at `target`, with its collection.
