@@ -3,6 +3,8 @@
 //! The rooms in reading order; `ARCHITECTURE.md` draws them. A room uses those above it in this list, never those below.
 
 pub mod error;
+pub mod config;
+pub mod telemetry;
 pub mod schema;
 pub mod filter;
 pub mod access;

@@ -1,0 +1,192 @@
+//! Every setting there is: the table behind `docs/configuration.md` and behind the search for unknown names.
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Name in the environment and in `.env`; in `tablature.toml` the same in lower case.
+    pub name: &'static str,
+    /// What stands when it is not set, for people.
+    pub default: &'static str,
+    /// What it decides.
+    pub about: &'static str,
+}
+
+const fn setting(name: &'static str, default: &'static str, about: &'static str) -> Setting {
+    Setting { name, default, about }
+}
+
+/// All of them, grouped as in the documentation.
+pub const SETTINGS: &[(&str, &[Setting])] = &[
+    (
+        "Server",
+        &[
+            setting("HOST", "0.0.0.0", "Address to listen on."),
+            setting("PORT", "8055", "Port to listen on; `0` lets the system choose one, which is logged."),
+            setting(
+                "PUBLIC_URL",
+                "http://localhost:PORT",
+                "Address under which people reach the server, with its scheme.",
+            ),
+            setting("WORKERS", "one per core", "Threads that answer requests."),
+            setting(
+                "MAX_PAYLOAD_SIZE",
+                "1mb",
+                "Largest request body. `kb`, `mb` and `gb` count in steps of 1024.",
+            ),
+            setting("MAX_JSON_DEPTH", "64", "Deepest nesting of a JSON body."),
+            setting(
+                "SHUTDOWN_TIMEOUT",
+                "30s",
+                "How long requests in flight may take once the server is told to stop.",
+            ),
+            setting(
+                "IP_TRUST_PROXY",
+                "false",
+                "Whose `X-Forwarded-For` is believed: `false` for nobody's, `true` for everybody's, or a list of \
+                 addresses and networks.",
+            ),
+            setting("COMPRESSION", "false", "Compress answers for clients that accept it."),
+        ],
+    ),
+    (
+        "First administrator",
+        &[
+            setting(
+                "ADMIN_EMAIL",
+                "admin@example.com",
+                "E-mail of the administrator made when there is none.",
+            ),
+            setting("ADMIN_PASSWORD", "generated", "Their password. A generated one is printed once."),
+            setting("ADMIN_TOKEN", "none", "Their static token."),
+        ],
+    ),
+    (
+        "Tokens",
+        &[
+            setting(
+                "SECRET",
+                "generated",
+                "Key that signs tokens, at least 32 characters. A generated one is kept in `DATA_PATH`; several \
+                 nodes must share one.",
+            ),
+            setting("ACCESS_TOKEN_TTL", "15m", "Life of an access token."),
+            setting("REFRESH_TOKEN_TTL", "7d", "Life of a refresh token."),
+        ],
+    ),
+    (
+        "Database",
+        &[
+            setting(
+                "DATABASE_URL",
+                "none",
+                "`sqlite:PATH`, `postgres://...` or `mysql://...`, instead of the separate `DB_` settings below.",
+            ),
+            setting("DB_CLIENT", "sqlite3", "`sqlite3`, `pg` (or `postgres`) or `mysql` (or `mariadb`)."),
+            setting("DB_FILENAME", "data/tablature.db", "SQLite: the file."),
+            setting("DB_HOST", "localhost", "Host of the database server."),
+            setting("DB_PORT", "5432 or 3306", "Its port."),
+            setting("DB_DATABASE", "none", "Name of the database."),
+            setting("DB_USER", "none", "User of the database."),
+            setting("DB_PASSWORD", "none", "Their password."),
+            setting("DB_POOL__MIN", "0", "Connections to a database server that are kept open."),
+            setting("DB_POOL__MAX", "10", "Most connections to a database server."),
+            setting("DB_ACQUIRE_TIMEOUT", "5s", "How long a request waits for a connection."),
+            setting(
+                "DB_SQLITE_READERS",
+                "2",
+                "SQLite: threads for reads whose cost is not known beforehand.",
+            ),
+            setting("STATEMENT_TIMEOUT", "30s", "Longest run of one statement."),
+        ],
+    ),
+    (
+        "Limits of a request",
+        &[
+            setting("QUERY_LIMIT_DEFAULT", "100", "Rows when a query names no limit; `-1` for all."),
+            setting("QUERY_LIMIT_MAX", "-1", "Most rows a query may ask for; `-1` for no limit."),
+            setting(
+                "MAX_RELATIONAL_DEPTH",
+                "10",
+                "Deepest nesting of `fields`, `filter`, `sort` and `deep`.",
+            ),
+            setting("MAX_FILTER_CONDITIONS", "500", "Most conditions in a filter."),
+            setting("MAX_QUERY_ENTRIES", "200", "Most entries of `fields`, `sort`, `groupBy` and `alias`."),
+            setting("MAX_BATCH_MUTATION", "10000", "Most items in one write."),
+        ],
+    ),
+    (
+        "Logs",
+        &[
+            setting(
+                "LOG_LEVEL",
+                "info",
+                "`silent`, `error`, `warn`, `info`, `debug` or `trace`. Requests are logged at `debug`, slow ones \
+                 (a second and more) at `warn`, failed ones (5xx) at `error`.",
+            ),
+            setting("LOG_STYLE", "raw", "`raw` for one JSON object per line, `pretty` for eyes."),
+        ],
+    ),
+    (
+        "Project",
+        &[
+            setting("COLLECTIONS_PATH", "collections", "Folder of the collections."),
+            setting("DATA_PATH", "data", "Folder of what the server keeps for itself."),
+            setting("DEMO_DATA", "none", "Folder of items that are loaded into an empty database."),
+            setting("WATCH", "true", "Take over changed files while serving."),
+        ],
+    ),
+];
+
+/// Beginnings of names in the environment that nobody but us uses: what begins so and is no setting is a mistake.
+pub const OWN_PREFIXES: &[&str] = &[
+    "ACCESS_TOKEN_",
+    "ADMIN_",
+    "DB_",
+    "IP_TRUST_",
+    "MAX_BATCH_",
+    "MAX_FILTER_",
+    "MAX_JSON_",
+    "MAX_PAYLOAD_",
+    "MAX_QUERY_",
+    "MAX_RELATIONAL_",
+    "QUERY_LIMIT_",
+    "REFRESH_TOKEN_",
+    "TABLATURE_",
+];
+
+/// Every setting, in order.
+pub fn all() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().flat_map(|(_, settings)| settings.iter())
+}
+
+/// The setting with this name.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    all().find(|setting| setting.name == name)
+}
+
+/// `docs/configuration.md`.
+pub fn documentation() -> String {
+    let mut page = String::from(
+        "# Configuration\n\n\
+         Settings come from environment variables, from `.env`, or from `tablature.toml`, in that order of precedence; both files\n\
+         stand in the working directory. In `tablature.toml` names are in lower case, and tables may group them: `db_client = \"pg\"`\n\
+         and `client = \"pg\"` under `[db]` are the same. An empty value is no value.\n\n\
+         A malformed value, an unknown key in `tablature.toml`, and an unknown variable that begins with one of our prefixes\n\
+         (",
+    );
+    let prefixes: Vec<String> = OWN_PREFIXES.iter().map(|prefix| format!("`{prefix}`")).collect();
+    page.push_str(&prefixes.join(", "));
+    page.push_str(
+        ")\n\
+         stop the start with a message that names it; all such mistakes are reported at once.\n\n\
+         Durations are written `500ms`, `30s`, `15m`, `2h`, `7d`; a bare number is milliseconds. This page is made from the table in\n\
+         `src/config/settings.rs`: `tablature settings > docs/configuration.md`.\n",
+    );
+    for (group, settings) in SETTINGS {
+        page.push_str(&format!("\n## {group}\n\n| name | default | decides |\n| --- | --- | --- |\n"));
+        for setting in *settings {
+            page.push_str(&format!("| `{}` | {} | {} |\n", setting.name, setting.default, setting.about));
+        }
+    }
+    page
+}
