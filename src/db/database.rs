@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 
 use super::Row;
 use crate::error::{Error, Result};
-use crate::query::ReadPlan;
+use crate::query::Plan;
 use crate::sql::{Dialect, ReadStatements, Statement};
 
 /// A finished JSON document (or a part of one), never parsed again.
@@ -41,7 +41,7 @@ impl Database {
     /// Runs the levels of a plan and writes the rows as the members of the answer: `"data":...` and, if asked for, `,"meta":...`.
     ///
     /// Fails with `Forbidden` when one item is asked for and there is none.
-    pub async fn read_json(&self, _plan: &ReadPlan, _statements: &ReadStatements) -> Result<JsonBytes> {
+    pub async fn read_json(&self, _plan: &Plan, _statements: &ReadStatements) -> Result<JsonBytes> {
         Err(Error::internal(anyhow::anyhow!("no driver")))
     }
 

@@ -18,6 +18,13 @@ pub enum Syntax {
         /// Conditions on it, and conditions on what it points at, all of which must hold.
         conditions: Vec<Syntax>,
     },
+    /// `_some` and `_none` of a one-to-many.
+    Quantified {
+        /// `_none`.
+        negated: bool,
+        /// What must hold (all of it) for some item, or for none.
+        conditions: Vec<Syntax>,
+    },
     /// An operator with its operand.
     Operator {
         /// As written, with the underscore.
@@ -65,6 +72,21 @@ pub enum Filter {
         field: FieldId,
         /// What must hold there.
         filter: Box<Filter>,
+    },
+    /// A comparison with a value of the user who asks: `$CURRENT_USER.email`.
+    CurrentUser {
+        /// What is looked at.
+        target: Target,
+        /// How it must compare.
+        comparison: Comparison,
+        /// The user's key; null for visitors.
+        user: Operand,
+        /// Where users are.
+        users: CollectionId,
+        /// Many-to-one fields to follow from the user.
+        path: Vec<FieldId>,
+        /// The field found there.
+        field: FieldId,
     },
     /// No item of a one-to-many satisfies this.
     None {
@@ -148,6 +170,23 @@ pub enum Condition {
     Empty(bool),
     /// `_regex`; only validation rules may use it.
     Matches(String),
+}
+
+/// How two values must compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`.
+    Equal,
+    /// `<>`.
+    NotEqual,
+    /// `<`.
+    Less,
+    /// `<=`.
+    LessOrEqual,
+    /// `>`.
+    Greater,
+    /// `>=`.
+    GreaterOrEqual,
 }
 
 /// Where a text is looked for.

@@ -1,10 +1,11 @@
 //! The types that a read passes through.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::filter::{Filter, Syntax, Target};
+use crate::filter::{Filter, Operand, Syntax, Target};
 use crate::schema::{CollectionId, ColumnType, FieldId};
 
 /// What is asked, as typed. Every door builds this same value.
@@ -104,6 +105,8 @@ pub struct QueryLimits {
     pub max_conditions: usize,
     /// Most entries of `fields`, `sort`, `groupBy`, `alias`.
     pub max_entries: usize,
+    /// Most relations one read may follow, each of which costs a statement.
+    pub max_levels: usize,
 }
 
 impl Default for QueryLimits {
@@ -114,11 +117,29 @@ impl Default for QueryLimits {
             max_depth: 10,
             max_conditions: 500,
             max_entries: 200,
+            max_levels: 500,
         }
     }
 }
 
 /// A query that fits the schema and the caller's rights.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// What is asked.
+    pub query: ResolvedQuery,
+    /// Rows that the caller may see.
+    pub rules: RowRules,
+    /// Depends on more of the context than its rights (who asks, the moment), so that it serves this one request only.
+    pub is_personal: bool,
+}
+
+/// Rows that the caller may see, for every collection that a query touches and that is not open as a whole.
+///
+/// They travel beside the filters, not inside them: whoever opens a table (a level, a join, a sub-select, a count) must
+/// ask here, which only one function of `sql` does.
+pub type RowRules = HashMap<CollectionId, Filter>;
+
+/// Items or figures.
 #[derive(Debug, Clone)]
 pub enum ResolvedQuery {
     /// Items.
@@ -132,14 +153,14 @@ pub enum ResolvedQuery {
 pub struct ResolvedRead {
     /// Where the items are.
     pub collection: CollectionId,
-    /// Which items.
-    pub selection: Selection,
+    /// What the answer is; lists below the root.
+    pub document: Document,
+    /// Keys asked for.
+    pub selection: KeySelection,
     /// What each answer holds, in order.
     pub output: Vec<ResolvedOutput>,
-    /// Row rule and filter, merged.
+    /// What the query asks of the rows; the row rules stand in [`Resolved::rules`].
     pub filter: Option<Filter>,
-    /// Row rule alone, for `total_count`.
-    pub row_rule: Option<Filter>,
     /// Order; always ends with the primary key, so that it is total.
     pub sort: Vec<Sort>,
     /// Most rows (per parent below the root); `None` for all.
@@ -225,7 +246,7 @@ pub struct ResolvedAggregate {
     pub group_by: Vec<(Arc<str>, Target)>,
     /// What is computed, in order.
     pub figures: Vec<Figure>,
-    /// Row rule and filter, merged.
+    /// What the query asks of the rows.
     pub filter: Option<Filter>,
     /// Order of the groups: by position in `group_by` or in `figures`.
     pub sort: Vec<GroupSort>,
@@ -233,6 +254,8 @@ pub struct ResolvedAggregate {
     pub limit: Option<u64>,
     /// Groups to skip.
     pub offset: u64,
+    /// What to count.
+    pub meta: Meta,
 }
 
 /// One computed figure.
@@ -285,6 +308,15 @@ pub enum AggregateFunction {
     Max,
 }
 
+/// How a query is answered.
+#[derive(Debug, Clone)]
+pub enum Plan {
+    /// With items.
+    Items(ReadPlan),
+    /// With figures about items.
+    Aggregate(AggregatePlan),
+}
+
 /// A tree of levels, one statement each: how a [`ResolvedRead`] is fetched and written.
 #[derive(Debug, Clone)]
 pub struct ReadPlan {
@@ -292,6 +324,8 @@ pub struct ReadPlan {
     pub document: Document,
     /// Every level, parents before children; the root is the first.
     pub nodes: Vec<ReadNode>,
+    /// Rows that the caller may see.
+    pub rules: RowRules,
     /// A count of rows without the query's filter.
     pub total_count: Option<CountPlan>,
     /// A count of rows with it.
@@ -305,7 +339,7 @@ pub enum Document {
     List,
     /// One item; none is `Forbidden`.
     One,
-    /// One item; none is the defaults, see `ReadNode::defaults`.
+    /// One item; where there is none, [`ReadNode::defaults`].
     Singleton,
 }
 
@@ -333,16 +367,28 @@ pub struct ReadNode {
     pub link: Option<Link>,
     /// Which rows.
     pub filter: Option<Filter>,
-    /// Keys asked for by the caller; `true` when the statement gets them as its last parameters.
-    pub selection: Selection,
-    /// Order.
+    /// Keys asked for, at the root. Only `sql` reads them: a plan that is used again may be asked for others.
+    pub selection: KeySelection,
+    /// Order; empty where no order can be seen.
     pub sort: Vec<Sort>,
-    /// Most rows (per parent below the root).
+    /// Most rows. The statement applies it, except below the root when it is not explicit: then whoever reads the rows
+    /// keeps so many per parent.
     pub limit: Option<Limit>,
-    /// Rows to skip (per parent below the root).
+    /// Rows to skip (per parent below the root); the statement does.
     pub offset: u64,
     /// For singletons without a row: the answer, as JSON text.
     pub defaults: Option<String>,
+}
+
+/// Rows of a level by their primary keys.
+#[derive(Debug, Clone, PartialEq)]
+pub enum KeySelection {
+    /// Whatever the filter finds.
+    Any,
+    /// The row with this key.
+    One(Operand),
+    /// The rows with these keys.
+    Many(Vec<Operand>),
 }
 
 /// A column that a level selects.
@@ -442,4 +488,85 @@ pub struct AnyLink {
     pub collection_field: FieldId,
     /// The name it must hold.
     pub collection: Arc<str>,
+}
+
+/// How figures about the rows of a collection are computed and written: one statement.
+#[derive(Debug, Clone)]
+pub struct AggregatePlan {
+    /// Where the rows are.
+    pub collection: CollectionId,
+    /// Rows that the caller may see.
+    pub rules: RowRules,
+    /// Which rows.
+    pub filter: Option<Filter>,
+    /// What groups are made of; these are also the first columns.
+    pub group_by: Vec<Target>,
+    /// Columns to select, in order.
+    pub columns: Vec<AggregateColumn>,
+    /// Members of each object of the answer, in order.
+    pub output: Vec<AggregateMember>,
+    /// Order of the groups, by position in `columns`.
+    pub sort: Vec<ColumnSort>,
+    /// Most groups; `None` where there is but one.
+    pub limit: Option<u64>,
+    /// Groups to skip.
+    pub offset: u64,
+    /// A count of rows without the query's filter.
+    pub total_count: Option<CountPlan>,
+    /// A count of rows with it.
+    pub filter_count: Option<CountPlan>,
+}
+
+/// A column of an [`AggregatePlan`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AggregateColumn {
+    /// What is selected.
+    pub value: AggregateExpr,
+    /// How it is written; for the parts of an average, how the part would be.
+    pub format: ValueFormat,
+}
+
+/// What a column of an [`AggregatePlan`] holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AggregateExpr {
+    /// One term of the group.
+    Group(Target),
+    /// A figure; means only of floating point numbers.
+    Figure(Figure),
+}
+
+/// One member of an object of figures.
+#[derive(Debug, Clone)]
+pub struct AggregateMember {
+    /// The key as JSON with its colon, rendered once.
+    pub rendered_key: Arc<[u8]>,
+    /// What follows it.
+    pub value: AggregateValue,
+}
+
+/// What follows the key.
+#[derive(Debug, Clone)]
+pub enum AggregateValue {
+    /// The value of this column.
+    Column(usize),
+    /// The mean of exact numbers, computed from two columns while writing, as a JSON string; null where the count is 0.
+    Average {
+        /// Position of the sum in `columns`.
+        sum: usize,
+        /// Position of the count in `columns`.
+        count: usize,
+        /// Digits behind the point of the numbers.
+        scale: u8,
+    },
+    /// An object, one member per field.
+    Object(Vec<AggregateMember>),
+}
+
+/// Order of groups by one column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColumnSort {
+    /// Position in `columns`.
+    pub column: usize,
+    /// From large to small.
+    pub descending: bool,
 }

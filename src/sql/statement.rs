@@ -52,10 +52,11 @@ pub enum ListKind {
     Text,
 }
 
-/// The statements of a read plan.
+/// The statements of a plan.
 #[derive(Debug, Clone)]
 pub struct ReadStatements {
-    /// One per node of the plan, in the same order.
+    /// One per node of a read plan, in the same order; a single one for figures. Where one key is asked for, it is the last
+    /// parameter of the first.
     pub levels: Vec<Statement>,
     /// For `meta.total_count`.
     pub total_count: Option<Statement>,
