@@ -11,3 +11,4 @@ pub mod access;
 pub mod query;
 pub mod sql;
 pub mod db;
+pub mod server;

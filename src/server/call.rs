@@ -1,0 +1,129 @@
+//! One request, as the adapters see it.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::net::IpAddr;
+
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header;
+use actix_web::web::{Bytes, Payload};
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::body::{self, JsonLimits};
+use super::path;
+use crate::error::{Error, Result};
+
+/// One request. Nothing of its body is read until somebody asks for it.
+pub struct Call<'a> {
+    /// `GET`, `SEARCH`, ...; `HEAD` is `GET` without its body.
+    pub method: Method,
+    /// The parts of the path between its slashes, decoded.
+    pub path: &'a [Cow<'a, str>],
+    /// Names the request in logs and answers.
+    pub id: Uuid,
+    /// The moment the request came in.
+    pub now: Timestamp,
+    /// Client address.
+    pub address: Option<IpAddr>,
+    pub(super) http: &'a HttpRequest,
+    pub(super) payload: &'a mut Payload,
+    pub(super) limits: JsonLimits,
+    pub(super) route: &'a Cell<&'static str>,
+}
+
+/// How a request says who sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials<'a> {
+    /// Not at all.
+    Nobody,
+    /// By a token.
+    Token(Cow<'a, str>),
+}
+
+impl<'a> Call<'a> {
+    /// Notes which route this is, for logs and figures: a pattern such as `/items/{collection}`, never what was sent.
+    pub fn set_route(&self, pattern: &'static str) {
+        self.route.set(pattern);
+    }
+
+    /// Parameters of the URL in order, decoded, without the token.
+    pub fn parameters(&self) -> Result<Vec<(String, String)>> {
+        let mut pairs = path::pairs(self.http.query_string())?;
+        pairs.retain(|(name, _)| name != "access_token");
+        Ok(pairs)
+    }
+
+    /// The value of a header, when it is text.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.http.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The token in `Authorization: Bearer` or in `access_token`. Fails with `InvalidPayload` when both are there.
+    pub fn credentials(&self) -> Result<Credentials<'a>> {
+        let in_header = self
+            .http
+            .headers()
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| Cow::Borrowed(token.trim()));
+        let query = self.http.query_string();
+        let in_query = if query.contains("access_token") {
+            path::pairs(query)?
+                .into_iter()
+                .find(|(name, _)| name == "access_token")
+                .map(|(_, token)| Cow::Owned(token))
+        } else {
+            None
+        };
+        match (in_header, in_query) {
+            (Some(_), Some(_)) => Err(Error::payload(
+                "the token is sent twice, in the Authorization header and in access_token.",
+            )),
+            (Some(token), None) | (None, Some(token)) if !token.is_empty() => Ok(Credentials::Token(token)),
+            _ => Ok(Credentials::Nobody),
+        }
+    }
+
+    /// The body as it was sent, at most as long as allowed.
+    pub async fn bytes(&mut self) -> Result<Bytes> {
+        body::read(self.payload, self.limits.most_bytes).await
+    }
+
+    /// The body as JSON. `None` when there is none, or when it is of another media type: such a body is read and not used, as in
+    /// the public API.
+    pub async fn json(&mut self) -> Result<Option<Value>> {
+        let is_json = self.header("content-type").is_some_and(is_json);
+        let bytes = self.bytes().await?;
+        if bytes.is_empty() || !is_json {
+            return Ok(None);
+        }
+        body::parse_json(&bytes, self.limits).map(Some)
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let media_type = media_type.to_ascii_lowercase();
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types() {
+        for json in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+            assert!(is_json(json), "{json}");
+        }
+        for other in ["", "text/plain", "application/x-www-form-urlencoded", "text/json"] {
+            assert!(!is_json(other), "{other}");
+        }
+    }
+}

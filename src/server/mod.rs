@@ -1,0 +1,20 @@
+//! The edge towards HTTP.
+//!
+//! Start at [`Listening::serve`]; `edge` is what one request passes from end to end: id, limits, answer, headers, one log line, one
+//! figure. What is answered is the business of whoever implements [`Routes`]; no business rule lives here.
+
+mod address;
+mod body;
+mod call;
+mod compress;
+mod edge;
+mod listen;
+mod observe;
+mod path;
+mod respond;
+
+pub use body::{JsonLimits, object, parse_json};
+pub use call::{Call, Credentials};
+pub use edge::Routes;
+pub use listen::Listening;
+pub use respond::{Answer, status};

@@ -1,0 +1,150 @@
+//! From results to HTTP: the envelope, and the one place that knows status numbers.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use serde_json::{Value, json};
+
+use crate::error::Error;
+
+/// What a request is answered with when all went well.
+#[derive(Debug)]
+pub enum Answer {
+    /// The members of the answer, `"data":...` and perhaps `"meta":...`, as JSON text; the braces come here.
+    Members(Vec<u8>),
+    /// A whole JSON document.
+    Document(Value),
+    /// A whole JSON document with another status than 200.
+    WithStatus(StatusCode, Value),
+    /// A text of this media type.
+    Text(&'static str, String),
+    /// Nothing to tell.
+    Empty,
+    /// The methods that this route has.
+    Methods(&'static str),
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+pub(super) fn answer(answer: Answer) -> HttpResponse {
+    match answer {
+        Answer::Members(mut members) => {
+            members.insert(0, b'{');
+            members.push(b'}');
+            json_bytes(StatusCode::OK, members)
+        }
+        Answer::Document(value) => json_bytes(StatusCode::OK, value.to_string().into_bytes()),
+        Answer::WithStatus(status, value) => json_bytes(status, value.to_string().into_bytes()),
+        Answer::Text(media_type, text) => HttpResponse::Ok().content_type(media_type).body(text),
+        Answer::Empty => HttpResponse::new(StatusCode::NO_CONTENT),
+        Answer::Methods(methods) => {
+            let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+            response
+        }
+    }
+}
+
+pub(super) fn error(error: &Error) -> HttpResponse {
+    let mut response = json_bytes(status(error), envelope(error).to_string().into_bytes());
+    if let Some(seconds) = retry_after_s(error) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn json_bytes(status: StatusCode, body: Vec<u8>) -> HttpResponse {
+    let mut response = HttpResponse::with_body(status, body).map_into_boxed_body();
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+/// `{"errors":[{"message":...,"extensions":{"code":...,...}}]}`, one entry per finding.
+fn envelope(error: &Error) -> Value {
+    let entry = |error: &Error| {
+        let mut extensions = error.extensions();
+        extensions.insert("code".to_owned(), json!(error.code()));
+        json!({ "message": error.to_string(), "extensions": extensions })
+    };
+    match error {
+        Error::Several(all) => json!({ "errors": all.iter().map(entry).collect::<Vec<_>>() }),
+        one => json!({ "errors": [entry(one)] }),
+    }
+}
+
+/// The status number of an error. Exhaustive: a new error must choose.
+pub fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::InvalidPayload { .. }
+        | Error::InvalidQuery { .. }
+        | Error::FailedValidation { .. }
+        | Error::RecordNotUnique { .. }
+        | Error::InvalidForeignKey { .. }
+        | Error::NotNullViolation { .. }
+        | Error::ValueOutOfRange { .. }
+        | Error::ValueTooLong { .. } => StatusCode::BAD_REQUEST,
+        Error::InvalidCredentials | Error::TokenExpired => StatusCode::UNAUTHORIZED,
+        Error::Forbidden | Error::InvalidToken => StatusCode::FORBIDDEN,
+        Error::RouteNotFound { .. } => StatusCode::NOT_FOUND,
+        Error::Conflict { .. } => StatusCode::CONFLICT,
+        Error::LimitExceeded { limit: "request line", .. } => StatusCode::URI_TOO_LONG,
+        Error::LimitExceeded { limit: "request headers", .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Error::LimitExceeded { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Error::UnprocessableContent { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::ServiceUnavailable { .. } | Error::StatementTimeout { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Several(all) => {
+            // Findings of one request differ in what they say, rarely in kind; the gravest speaks for all.
+            all.iter().map(status).max().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn retry_after_s(error: &Error) -> Option<u32> {
+    match error {
+        Error::ServiceUnavailable { retry_after_s, .. } => Some(*retry_after_s),
+        // The same statement would take as long again, but the load that slowed it down may be gone.
+        Error::StatementTimeout { .. } => Some(5),
+        Error::Several(all) => all.iter().filter_map(retry_after_s).max(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envelopes() {
+        let error =
+            Error::from_findings(vec![Error::Forbidden, Error::payload("no.")]).expect_err("two findings");
+        assert_eq!(status(&error), StatusCode::FORBIDDEN);
+        assert_eq!(
+            envelope(&error),
+            json!({ "errors": [
+                { "message": "You don't have permission to access this.", "extensions": { "code": "FORBIDDEN" } },
+                { "message": "Invalid payload: no.", "extensions": { "reason": "no.", "code": "INVALID_PAYLOAD" } },
+            ] })
+        );
+    }
+
+    #[test]
+    fn unexpected_errors_tell_their_id_only() {
+        let error = Error::internal(anyhow::anyhow!("the password is hunter2"));
+        let text = envelope(&error).to_string();
+        assert!(!text.contains("hunter2") && text.contains("\"id\":"), "{text}");
+    }
+
+    #[test]
+    fn what_is_away_says_when_to_come_back() {
+        let error =
+            Error::ServiceUnavailable { service: "database", reason: String::new(), retry_after_s: 2 };
+        let response = super::error(&error);
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            response.headers().get("retry-after").map(|value| value.as_bytes()),
+            Some(b"2".as_slice())
+        );
+    }
+}
