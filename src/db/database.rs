@@ -1,9 +1,14 @@
 //! The door: one value that stands for whichever database is configured.
 
-use futures::future::BoxFuture;
+use std::sync::Arc;
 
-use super::Row;
-use crate::error::{Error, Result};
+use futures::future::BoxFuture;
+use sqlx::{MySql, Postgres};
+
+use super::server::ServerDatabase;
+use super::sqlite::SqliteDatabase;
+use super::{Row, Settings, Target, Transaction};
+use crate::error::Result;
 use crate::query::Plan;
 use crate::sql::{Dialect, ReadStatements, Statement};
 
@@ -13,7 +18,14 @@ pub type JsonBytes = Vec<u8>;
 /// The configured database. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
-    dialect: Dialect,
+    driver: Driver,
+}
+
+#[derive(Clone)]
+enum Driver {
+    Sqlite(SqliteDatabase),
+    Postgres(ServerDatabase<Postgres>),
+    Mysql(ServerDatabase<MySql>),
 }
 
 /// Proof that a transaction was committed: only [`Database::transaction`] makes it, so nothing rolled back can be announced.
@@ -27,27 +39,46 @@ impl<T> Committed<T> {
     }
 }
 
-/// An open transaction. Dropped without a commit it leaves nothing behind.
-pub struct Transaction {
-    dialect: Dialect,
-}
-
 impl Database {
+    /// Opens the file, or connects to the server once.
+    ///
+    /// Fails with `ServiceUnavailable` when it cannot be reached.
+    pub async fn connect(settings: &Settings) -> Result<Self> {
+        let driver = match &settings.target {
+            Target::Sqlite { path } => Driver::Sqlite(SqliteDatabase::open(path, settings)?),
+            Target::Postgres { url } => Driver::Postgres(ServerDatabase::connect(url, settings).await?),
+            Target::Mysql { url } => Driver::Mysql(ServerDatabase::connect(url, settings).await?),
+        };
+        Ok(Database { driver })
+    }
+
     /// Which SQL it speaks.
     pub fn dialect(&self) -> Dialect {
-        self.dialect
+        match self.driver {
+            Driver::Sqlite(_) => Dialect::Sqlite,
+            Driver::Postgres(_) => Dialect::Postgres,
+            Driver::Mysql(_) => Dialect::Mysql,
+        }
     }
 
-    /// Runs the levels of a plan and writes the rows as the members of the answer: `"data":...` and, if asked for, `,"meta":...`.
+    /// Runs a plan and writes the members of the answer: `"data":...` and, if asked for, `,"meta":...`.
     ///
     /// Fails with `Forbidden` when one item is asked for and there is none.
-    pub async fn read_json(&self, _plan: &Plan, _statements: &ReadStatements) -> Result<JsonBytes> {
-        Err(Error::internal(anyhow::anyhow!("no driver")))
+    pub async fn read_json(&self, plan: &Arc<Plan>, statements: &Arc<ReadStatements>) -> Result<JsonBytes> {
+        match &self.driver {
+            Driver::Sqlite(database) => database.read_json(plan, statements).await,
+            Driver::Postgres(database) => database.read_json(plan, statements).await,
+            Driver::Mysql(database) => database.read_json(plan, statements).await,
+        }
     }
 
-    /// Runs one statement outside of any transaction and returns its rows.
-    pub async fn rows(&self, _statement: &Statement) -> Result<Vec<Row>> {
-        Err(Error::internal(anyhow::anyhow!("no driver")))
+    /// Runs one reading statement outside of any transaction and returns its rows.
+    pub async fn rows(&self, statement: &Statement) -> Result<Vec<Row>> {
+        match &self.driver {
+            Driver::Sqlite(database) => database.rows(statement).await,
+            Driver::Postgres(database) => database.rows(statement).await,
+            Driver::Mysql(database) => database.rows(statement).await,
+        }
     }
 
     /// Runs `body` in one transaction: all of it or, when it fails, panics or is cancelled, nothing.
@@ -58,40 +89,28 @@ impl Database {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Result<T>> + Send + 'static,
     {
-        let mut transaction = Transaction { dialect: self.dialect };
-        body(&mut transaction).await.map(Committed)
-    }
-}
-
-impl Transaction {
-    /// Which SQL it speaks.
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
+        let result = match &self.driver {
+            Driver::Sqlite(database) => database.transaction(body).await,
+            Driver::Postgres(database) => database.transaction(body, false).await,
+            Driver::Mysql(database) => database.transaction(body, false).await,
+        };
+        result.map(Committed)
     }
 
-    /// Runs one statement and returns how many rows it touched.
-    pub async fn execute(&mut self, _statement: &Statement) -> Result<u64> {
-        Err(Error::internal(anyhow::anyhow!("no driver")))
-    }
-
-    /// Runs one statement and returns its rows.
-    pub async fn rows(&mut self, _statement: &Statement) -> Result<Vec<Row>> {
-        Err(Error::internal(anyhow::anyhow!("no driver")))
-    }
-
-    /// Runs one `INSERT` of one row and returns the number that the database counted for its key.
+    /// A transaction for changes of the schema: without the statement timeout; on SQLite without foreign keys, which are checked
+    /// before the commit, so that tables can be rebuilt.
     ///
-    /// On SQLite and PostgreSQL the statement ends in `RETURNING` that key; MariaDB is asked for the last one.
-    pub async fn insert_counted(&mut self, _statement: &Statement) -> Result<i64> {
-        Err(Error::internal(anyhow::anyhow!("no driver")))
-    }
-
-    /// Runs one statement once per parameter list; on SQLite this reuses the prepared statement.
-    pub async fn execute_each(
-        &mut self,
-        _statement: &Statement,
-        _rows: &[Vec<crate::sql::Param>],
-    ) -> Result<u64> {
-        Err(Error::internal(anyhow::anyhow!("no driver")))
+    /// MariaDB commits by itself at each change of a table: there it is a series of statements.
+    pub async fn schema_transaction<T, F>(&self, body: F) -> Result<Committed<T>>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        let result = match &self.driver {
+            Driver::Sqlite(database) => database.schema_transaction(body).await,
+            Driver::Postgres(database) => database.transaction(body, true).await,
+            Driver::Mysql(database) => database.transaction(body, true).await,
+        };
+        result.map(Committed)
     }
 }

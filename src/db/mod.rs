@@ -3,8 +3,18 @@
 //! Start at [`Database`]. Statements come in as text with parameters, rows go out typed, or straight into JSON. Knows no
 //! collection by name.
 
+mod cell;
 mod database;
+mod json;
+mod meter;
+mod numeric;
 mod row;
+mod server;
+mod settings;
+mod sqlite;
+mod transaction;
 
-pub use database::{Committed, Database, JsonBytes, Transaction};
+pub use database::{Committed, Database, JsonBytes};
 pub use row::Row;
+pub use settings::{Settings, Target};
+pub use transaction::Transaction;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use super::cell::RowView;
+use crate::error::Result;
 use crate::filter::Scalar;
+use crate::schema::ColumnType;
 
 /// Values of one row, in the order of `Statement::columns`, in canonical form (see [`Scalar`]).
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +15,13 @@ pub struct Row {
 }
 
 impl Row {
+    pub(super) fn read(row: &impl RowView, columns: &[ColumnType]) -> Result<Row> {
+        let values = columns.iter().enumerate();
+        let values =
+            values.map(|(position, column_type)| row.cell(position, column_type)?.to_scalar(column_type));
+        Ok(Row { values: values.collect::<Result<_>>()? })
+    }
+
     /// The text in this column; `None` for null or another type.
     pub fn text(&self, column: usize) -> Option<&Arc<str>> {
         match self.values.get(column) {

@@ -35,10 +35,27 @@ pub struct Statement {
 pub enum Param {
     /// One value.
     Value(Scalar),
+    /// Null where other values of this kind may stand: PostgreSQL keeps the type that a placeholder was first sent with.
+    Null(NullKind),
     /// Any number of values, none of them null.
     List(ListKind, Vec<Scalar>),
     /// The keys of the rows of the level above, known only when that level has been read.
     ParentKeys(ListKind),
+}
+
+/// What a null stands in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NullKind {
+    /// True or false.
+    Bool,
+    /// Whole numbers.
+    Int,
+    /// Floating point numbers.
+    Float,
+    /// Texts, UUIDs, dates and decimals among them.
+    Text,
+    /// Bytes.
+    Bytes,
 }
 
 /// What a list holds.

@@ -1,0 +1,358 @@
+//! Databases behind a socket: PostgreSQL and MariaDB through sqlx.
+//!
+//! Start at [`ServerDatabase`]. What the two differ in stands in `postgres` and `mysql`, behind [`Server`].
+
+mod mysql;
+mod pool;
+mod postgres;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use sqlx::{AssertSqlSafe, Connection as _, Executor, IntoArguments};
+
+use self::pool::{Pool, Pooled};
+use super::cell::{Cell, RowView};
+use super::json::aggregate::AggregateWriter;
+use super::json::document::{self, Counts};
+use super::json::level::{KeySet, Level, LevelWriter};
+use super::meter::Meter;
+use super::transaction::{Driver, Transaction};
+use super::{JsonBytes, Row, Settings};
+use crate::error::{Error, Result};
+use crate::filter::Scalar;
+use crate::query::{Plan, ReadPlan};
+use crate::schema::ColumnType;
+use crate::sql::{Param, ReadStatements, Statement};
+
+/// What tells the two database servers apart.
+pub(super) trait Server: sqlx::Database<Row: RowView> + Sized {
+    /// Name in metrics.
+    const NAME: &'static str;
+    /// Opens a transaction.
+    const BEGIN: &'static str;
+    /// Lifts the statement timeout to the end of the transaction.
+    const UNLIMITED: &'static str;
+
+    /// Where and how to connect.
+    fn options(url: &str, settings: &Settings) -> Result<<Self::Connection as sqlx::Connection>::Options>;
+    /// Run once on each new connection.
+    fn session(settings: &Settings) -> Vec<String>;
+    /// Parameters in the form that the statement's text expects.
+    fn bind(params: &[Param], parent_keys: &[Scalar]) -> Result<Self::Arguments>;
+    /// What the server reported, in the caller's terms.
+    fn translate(error: &Self::DatabaseFailure, settings: &Settings) -> Option<Error>;
+    /// Its error as this server's own type.
+    type DatabaseFailure: sqlx::error::DatabaseError;
+    /// Number that the server counted for the key of the row inserted last.
+    fn last_insert_id(result: &Self::QueryResult) -> Option<u64>;
+    /// Rows that a statement touched.
+    fn rows_affected(result: &Self::QueryResult) -> u64;
+    /// Wraps an open transaction.
+    fn driver(transaction: ServerTransaction<Self>) -> Driver;
+}
+
+/// One database on a server.
+pub(super) struct ServerDatabase<S: Server> {
+    shared: Arc<Shared<S>>,
+}
+
+impl<S: Server> Clone for ServerDatabase<S> {
+    fn clone(&self) -> Self {
+        ServerDatabase { shared: self.shared.clone() }
+    }
+}
+
+struct Shared<S: Server> {
+    pool: Pool<S>,
+    settings: Settings,
+    meter: Meter,
+}
+
+/// An open transaction.
+pub(super) struct ServerTransaction<S: Server> {
+    connection: Pooled<S>,
+    shared: Arc<Shared<S>>,
+}
+
+/// Translates a failure of the driver. What is no answer of the server is a lost or unreachable server.
+fn translate<S: Server>(error: sqlx::Error, settings: &Settings) -> Error {
+    match error {
+        sqlx::Error::Database(failure) => {
+            let known = failure
+                .try_downcast_ref::<S::DatabaseFailure>()
+                .and_then(|failure| S::translate(failure, settings));
+            known.unwrap_or_else(|| Error::internal(sqlx::Error::Database(failure)))
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+            tracing::warn!(%error, "the connection to the database is lost");
+            unavailable("It cannot be reached.")
+        }
+        other => Error::internal(other),
+    }
+}
+
+fn unavailable(reason: &str) -> Error {
+    Error::ServiceUnavailable { service: "database", reason: reason.to_owned(), retry_after_s: 1 }
+}
+
+/// The server is away or going away, so that the same statement may succeed on another connection.
+fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::ServiceUnavailable { .. })
+}
+
+impl<S: Server> ServerDatabase<S>
+where
+    S::Arguments: IntoArguments<S>,
+    for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
+{
+    /// Connects once, so that a wrong address or password is known at start.
+    pub(super) async fn connect(url: &str, settings: &Settings) -> Result<Self> {
+        let pool = Pool::new(S::options(url, settings)?, S::session(settings), settings);
+        let shared = Shared { pool, settings: settings.clone(), meter: Meter::new(<S as Server>::NAME) };
+        let database = ServerDatabase { shared: Arc::new(shared) };
+        database.shared.pool.acquire().await?.release();
+        Ok(database)
+    }
+
+    pub(super) async fn read_json(&self, plan: &Plan, statements: &ReadStatements) -> Result<JsonBytes> {
+        loop {
+            let mut connection = self.shared.pool.acquire().await?;
+            let result = read_json(connection.get()?, plan, statements, &self.shared).await;
+            if let Some(result) = connection.settle(result) {
+                return result;
+            }
+        }
+    }
+
+    pub(super) async fn rows(&self, statement: &Statement) -> Result<Vec<Row>> {
+        loop {
+            let mut connection = self.shared.pool.acquire().await?;
+            let result = rows(connection.get()?, statement, &self.shared).await;
+            if let Some(result) = connection.settle(result) {
+                return result;
+            }
+        }
+    }
+
+    /// Opens a transaction; a connection that was lost while it lay idle is replaced.
+    async fn begin(&self) -> Result<ServerTransaction<S>> {
+        loop {
+            let mut connection = self.shared.pool.acquire().await?;
+            let was_idle = connection.was_idle();
+            match plain(connection.get()?, S::BEGIN, &self.shared).await {
+                Ok(()) => return Ok(ServerTransaction { connection, shared: self.shared.clone() }),
+                Err(error) if is_lost(&error) && was_idle => continue,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(super) async fn transaction<T, F>(&self, body: F, is_schema: bool) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Result<T>> + Send + 'static,
+        ServerTransaction<S>: TryFrom<Driver>,
+    {
+        let mut opened = self.begin().await?;
+        if is_schema {
+            plain(opened.connection.get()?, S::UNLIMITED, &self.shared).await?;
+        }
+        let mut transaction = Transaction::new(S::driver(opened));
+        let result = body(&mut transaction).await;
+        let foreign = || Error::internal(anyhow::anyhow!("a transaction changed its driver"));
+        let mut opened =
+            ServerTransaction::<S>::try_from(transaction.into_driver()).map_err(|_| foreign())?;
+        let connection = opened.connection.get()?;
+        match result {
+            Ok(value) => {
+                plain(connection, "COMMIT", &self.shared).await?;
+                opened.connection.release();
+                Ok(value)
+            }
+            Err(error) => {
+                // A connection that cannot roll back is closed instead, which has the same effect.
+                if !is_lost(&error) && plain(connection, "ROLLBACK", &self.shared).await.is_ok() {
+                    opened.connection.release();
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<S: Server> ServerTransaction<S>
+where
+    S::Arguments: IntoArguments<S>,
+    for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
+{
+    pub(super) async fn execute(&mut self, statement: &Statement) -> Result<S::QueryResult> {
+        let start = Instant::now();
+        let arguments = S::bind(&statement.params, &[])?;
+        let query = sqlx::query_with::<S, _>(AssertSqlSafe(statement.text.clone()), arguments);
+        let result = self.connection.get()?.execute(query).await;
+        self.shared.meter.record(1, start);
+        result.map_err(|error| translate::<S>(error, &self.shared.settings))
+    }
+
+    pub(super) async fn rows(&mut self, statement: &Statement) -> Result<Vec<Row>> {
+        rows(self.connection.get()?, statement, &self.shared).await
+    }
+
+    pub(super) async fn read_json(&mut self, plan: &Plan, statements: &ReadStatements) -> Result<JsonBytes> {
+        read_json(self.connection.get()?, plan, statements, &self.shared).await
+    }
+}
+
+/// Runs a text without parameters in the simple protocol.
+async fn plain<S: Server>(
+    connection: &mut S::Connection,
+    text: &'static str,
+    shared: &Shared<S>,
+) -> Result<()>
+where
+    for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
+{
+    connection.execute(text).await.map(|_| ()).map_err(|error| translate::<S>(error, &shared.settings))
+}
+
+/// Runs a statement and hands its rows to `take`.
+async fn each<S: Server>(
+    connection: &mut S::Connection,
+    statement: &Statement,
+    parent_keys: &[Scalar],
+    shared: &Shared<S>,
+    mut take: impl FnMut(&S::Row) -> Result<()> + Send,
+) -> Result<()>
+where
+    S::Arguments: IntoArguments<S>,
+    for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
+{
+    let start = Instant::now();
+    let arguments = S::bind(&statement.params, parent_keys)?;
+    let query = sqlx::query_with::<S, _>(AssertSqlSafe(statement.text.clone()), arguments);
+    let mut failure = None;
+    {
+        let mut found = connection.fetch(query);
+        loop {
+            match found.try_next().await {
+                Ok(Some(row)) => {
+                    // After a failure the rest is still read, so that the connection stays in step.
+                    if failure.is_none() {
+                        failure = take(&row).err();
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return Err(translate::<S>(error, &shared.settings)),
+            }
+        }
+    }
+    shared.meter.record(1, start);
+    failure.map_or(Ok(()), Err)
+}
+
+async fn rows<S: Server>(
+    connection: &mut S::Connection,
+    statement: &Statement,
+    shared: &Shared<S>,
+) -> Result<Vec<Row>>
+where
+    S::Arguments: IntoArguments<S>,
+    for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
+{
+    let mut found = Vec::new();
+    each(connection, statement, &[], shared, |row| {
+        found.push(Row::read(row, &statement.columns)?);
+        Ok(())
+    })
+    .await?;
+    Ok(found)
+}
+
+async fn read_json<S: Server>(
+    connection: &mut S::Connection,
+    plan: &Plan,
+    statements: &ReadStatements,
+    shared: &Shared<S>,
+) -> Result<JsonBytes>
+where
+    S::Arguments: IntoArguments<S>,
+    for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
+{
+    match plan {
+        Plan::Items(plan) => {
+            let levels = read_items(connection, plan, statements, shared).await?;
+            let counts = counts(connection, statements, shared).await?;
+            document::assemble(plan, levels, counts)
+        }
+        Plan::Aggregate(plan) => {
+            let mut writer = AggregateWriter::new(plan);
+            for statement in &statements.levels {
+                each(connection, statement, &[], shared, |row| writer.push(row)).await?;
+            }
+            let counts = counts(connection, statements, shared).await?;
+            Ok(writer.finish(counts))
+        }
+    }
+}
+
+async fn read_items<S: Server>(
+    connection: &mut S::Connection,
+    plan: &ReadPlan,
+    statements: &ReadStatements,
+    shared: &Shared<S>,
+) -> Result<Vec<Level>>
+where
+    S::Arguments: IntoArguments<S>,
+    for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
+{
+    let mut key_sets: Vec<KeySet> = plan.nodes.iter().map(|_| KeySet::default()).collect();
+    let mut levels = Vec::with_capacity(plan.nodes.len());
+    for (position, statement) in statements.levels.iter().enumerate() {
+        if position > 0 && key_sets[position].is_empty() {
+            levels.push(Level::default());
+            continue;
+        }
+        let mut writer = LevelWriter::new(plan, position, &mut key_sets);
+        let parent_keys = writer.parent_keys();
+        each(connection, statement, &parent_keys, shared, |row| writer.push(row)).await?;
+        levels.push(writer.finish());
+    }
+    Ok(levels)
+}
+
+async fn counts<S: Server>(
+    connection: &mut S::Connection,
+    statements: &ReadStatements,
+    shared: &Shared<S>,
+) -> Result<Counts>
+where
+    S::Arguments: IntoArguments<S>,
+    for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
+{
+    let mut counts = Counts::default();
+    let wanted =
+        [(&statements.total_count, &mut counts.total), (&statements.filter_count, &mut counts.filtered)];
+    for (statement, count) in wanted {
+        let Some(statement) = statement else { continue };
+        each(connection, statement, &[], shared, |row| {
+            if let Cell::Int(value) = row.cell(0, &ColumnType::BigInteger)? {
+                *count = Some(value);
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(counts)
+}
+
+/// Closes a connection without waiting for the server.
+fn discard<S: Server>(connection: S::Connection) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            let _ = tokio::time::timeout(Duration::from_secs(1), connection.close_hard()).await;
+        });
+    }
+}

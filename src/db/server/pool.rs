@@ -1,0 +1,166 @@
+//! Connections kept open.
+//!
+//! sqlx's own pool asks the server whether a connection still lives each time one is given back, which is a round trip per request;
+//! here only a connection that was used to a clean end is kept, and every other is closed.
+
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use sqlx::{ConnectOptions as _, Connection as _, Executor};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::{Server, discard, is_lost, translate, unavailable};
+use crate::db::Settings;
+use crate::error::{Error, Result};
+
+/// Pause between two attempts to reach a server that is away.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// A bounded number of connections.
+pub(super) struct Pool<S: Server> {
+    shared: Arc<Shared<S>>,
+}
+
+struct Shared<S: Server> {
+    options: <S::Connection as sqlx::Connection>::Options,
+    session: Vec<String>,
+    settings: Settings,
+    permits: Arc<Semaphore>,
+    /// Those that nobody uses, with the thread whose event loop wakes them: another thread can use them, but slower.
+    idle: Mutex<Vec<(ThreadId, S::Connection)>>,
+}
+
+/// A connection in use. Dropped without [`Pooled::release`] it is closed, since nobody knows where its protocol stands.
+pub(super) struct Pooled<S: Server> {
+    connection: Option<(ThreadId, S::Connection)>,
+    shared: Arc<Shared<S>>,
+    was_idle: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<S: Server> Pool<S>
+where
+    for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
+{
+    pub(super) fn new(
+        options: <S::Connection as sqlx::Connection>::Options,
+        session: Vec<String>,
+        settings: &Settings,
+    ) -> Self {
+        let permits = Arc::new(Semaphore::new(settings.pool_size.max(1) as usize));
+        let shared =
+            Shared { options, session, settings: settings.clone(), permits, idle: Mutex::new(Vec::new()) };
+        Pool { shared: Arc::new(shared) }
+    }
+
+    /// Waits for a connection, and for a server that is away, up to the limit of the settings.
+    pub(super) async fn acquire(&self) -> Result<Pooled<S>> {
+        let shared = &self.shared;
+        let deadline = Instant::now() + shared.settings.acquire_timeout;
+        let permit = match shared.permits.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => tokio::time::timeout_at(deadline, shared.permits.clone().acquire_owned())
+                .await
+                .map_err(|_| unavailable("All connections are in use."))?
+                .map_err(Error::internal)?,
+        };
+        let pooled = |connection, was_idle| Pooled {
+            connection: Some(connection),
+            shared: shared.clone(),
+            was_idle,
+            _permit: permit,
+        };
+        if let Some(connection) = shared.take_idle() {
+            return Ok(pooled(connection, true));
+        }
+        let connection = tokio::time::timeout_at(deadline, shared.connect(deadline))
+            .await
+            .map_err(|_| unavailable("It cannot be reached."))??;
+        Ok(pooled((thread::current().id(), connection), false))
+    }
+}
+
+impl<S: Server> Shared<S> {
+    fn take_idle(&self) -> Option<(ThreadId, S::Connection)> {
+        let here = thread::current().id();
+        let mut idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let own = idle.iter().rposition(|(thread, _)| *thread == here);
+        match own {
+            Some(position) => Some(idle.swap_remove(position)),
+            None => idle.pop(),
+        }
+    }
+
+    async fn connect(&self, deadline: Instant) -> Result<S::Connection>
+    where
+        for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
+    {
+        loop {
+            match self.open().await {
+                Ok(connection) => return Ok(connection),
+                Err(error @ Error::ServiceUnavailable { .. }) if Instant::now() + RETRY >= deadline => {
+                    return Err(error);
+                }
+                Err(Error::ServiceUnavailable { .. }) => tokio::time::sleep(RETRY).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<S::Connection>
+    where
+        for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
+    {
+        let failed = |error| translate::<S>(error, &self.settings);
+        let mut connection = self.options.connect().await.map_err(failed)?;
+        for text in &self.session {
+            connection.execute(sqlx::AssertSqlSafe(text.clone())).await.map_err(failed)?;
+        }
+        connection.shrink_buffers();
+        Ok(connection)
+    }
+}
+
+impl<S: Server> Pooled<S> {
+    /// The connection itself.
+    pub(super) fn get(&mut self) -> Result<&mut S::Connection> {
+        match &mut self.connection {
+            Some((_, connection)) => Ok(connection),
+            None => Err(Error::internal(anyhow::anyhow!("a connection is used after its release"))),
+        }
+    }
+
+    /// It lay idle before, so that the server may have closed it since.
+    pub(super) fn was_idle(&self) -> bool {
+        self.was_idle
+    }
+
+    /// Ends a read: gives the connection back where it still serves. `None` where it was lost while it lay idle, so that the
+    /// read is worth another try.
+    pub(super) fn settle<T>(self, result: Result<T>) -> Option<Result<T>> {
+        match result {
+            Err(error) if is_lost(&error) => (!self.was_idle).then_some(Err(error)),
+            result => {
+                self.release();
+                Some(result)
+            }
+        }
+    }
+
+    /// Gives it back; only after a clean end.
+    pub(super) fn release(mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.shared.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(connection);
+        }
+    }
+}
+
+impl<S: Server> Drop for Pooled<S> {
+    fn drop(&mut self) {
+        if let Some((_, connection)) = self.connection.take() {
+            discard::<S>(connection);
+        }
+    }
+}
