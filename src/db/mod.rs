@@ -14,6 +14,9 @@ mod settings;
 mod sqlite;
 mod transaction;
 
+#[cfg(test)]
+mod tests;
+
 pub use database::{Committed, Database, JsonBytes};
 pub use row::Row;
 pub use settings::{Settings, Target};
