@@ -1,5 +1,6 @@
 //! The handlers on PostgreSQL: a few connections per HTTP worker, values in the binary form of the wire.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -10,10 +11,9 @@ use anyhow::{Context as _, Result, ensure};
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
-use sqlx::postgres::{
-    PgArgumentBuffer, PgConnection, PgHasArrayType, PgPool, PgPoolOptions, PgRow, PgTypeInfo,
-};
+use sqlx::postgres::{PgArgumentBuffer, PgConnection, PgHasArrayType, PgRow, PgTypeInfo};
 use sqlx::{AssertSqlSafe, Connection as _, Encode, Postgres, Row as _, Type, ValueRef as _};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::article::{self, Body, Change, NewArticle};
@@ -55,8 +55,8 @@ const RECORD: &str = "WITH changes AS (SELECT * FROM unnest($7, $8, $9) AS chang
     INSERT INTO tablature_outbox (created_at, event, collection, item, payload, accountability) \
         SELECT $3, $6, 'articles', item, delta, $2::text FROM changes";
 
-/// Connections per HTTP worker.
-const CONNECTIONS: u32 = 4;
+/// Connections per HTTP worker; with two workers as many as the product opens.
+const CONNECTIONS: usize = 5;
 
 /// Serves until the process is stopped.
 pub async fn serve(url: &str, port: u16) -> Result<()> {
@@ -67,12 +67,7 @@ pub async fn serve(url: &str, port: u16) -> Result<()> {
     connection.close().await?;
     let url = url.to_owned();
     let server = HttpServer::new(move || {
-        // A pool of its own: a connection that another worker's thread wakes for costs more.
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .test_before_acquire(false)
-            .connect_lazy(&url)
-            .expect("the address has just been connected to");
+        let pool = Pool { url: url.clone(), permits: Semaphore::new(CONNECTIONS), idle: RefCell::default() };
         App::new()
             .app_data(web::PayloadConfig::new(4 << 20))
             .app_data(Data::new(Server { pool, user, token: token.clone() }))
@@ -86,9 +81,32 @@ pub async fn serve(url: &str, port: u16) -> Result<()> {
 
 /// What each HTTP worker has.
 struct Server {
-    pool: PgPool,
+    pool: Pool,
     user: Option<Uuid>,
     token: String,
+}
+
+/// The connections of one worker: one that another worker's thread wakes for costs more. The driver's own pool asks the
+/// database whether a connection still lives each time it is given back, which is a round trip per request.
+struct Pool {
+    url: String,
+    permits: Semaphore,
+    idle: RefCell<Vec<PgConnection>>,
+}
+
+impl Pool {
+    /// Lends a connection for some work; after a failure it is closed, since nobody knows where its protocol stands.
+    async fn with<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
+        let _permit = self.permits.acquire().await?;
+        let idle = self.idle.borrow_mut().pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => PgConnection::connect(&self.url).await?,
+        };
+        let result = work(&mut connection).await?;
+        self.idle.borrow_mut().push(connection);
+        Ok(result)
+    }
 }
 
 // ---------------------------------------------------------------- values on their way to the database
@@ -252,37 +270,41 @@ fn numeric(out: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
 async fn one(request: HttpRequest, server: Data<Server>, id: Path<String>) -> Result<HttpResponse, Failure> {
     authorize(&request, &server.token)?;
     let query = sqlx::query(ITEM).bind(Binary(Uuid::parse_str(&id)?));
-    let row = query.fetch_optional(&server.pool).await?.ok_or(Failure::NOT_FOUND)?;
+    let row = server.pool.with(async |connection| Ok(query.fetch_optional(connection).await?)).await?;
     let mut out = Vec::with_capacity(2048);
     out.extend_from_slice(b"{\"data\":");
-    write_article(&mut out, &row)?;
+    write_article(&mut out, &row.ok_or(Failure::NOT_FOUND)?)?;
     out.extend_from_slice(b"}}");
     Ok(answer(out))
 }
 
 async fn list(request: HttpRequest, server: Data<Server>) -> Result<HttpResponse, Failure> {
     authorize(&request, &server.token)?;
+    let read = Read::of(request.query_string()).ok_or(Failure::NOT_FOUND)?;
+    Ok(answer(server.pool.with(async |connection| read_list(connection, read).await).await?))
+}
+
+async fn read_list(connection: &mut PgConnection, read: Read<'_>) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(32 << 10);
     out.extend_from_slice(b"{\"data\":[");
-    let mut connection = server.pool.acquire().await?;
-    match Read::of(request.query_string()).ok_or(Failure::NOT_FOUND)? {
+    match read {
         Read::Page { page } => {
-            let rows = sqlx::query(LIST).bind((page - 1) * PAGE).fetch_all(&mut *connection).await?;
+            let rows = sqlx::query(LIST).bind((page - 1) * PAGE).fetch_all(connection).await?;
             write_articles(&mut out, &rows)?;
         }
         Read::Filtered { status, more_than } => {
             let more_than = i32::try_from(more_than)?;
             let rows = sqlx::query(FILTERED).bind(status).bind(more_than).fetch_all(&mut *connection).await?;
             write_articles(&mut out, &rows)?;
-            let count = sqlx::query(COUNT).bind(status).bind(more_than).fetch_one(&mut *connection).await?;
+            let count = sqlx::query(COUNT).bind(status).bind(more_than).fetch_one(connection).await?;
             out.extend_from_slice(b"],\"meta\":{\"filter_count\":");
             write(&mut out, &count, 0, big_integer)?;
             out.extend_from_slice(b"}}");
-            return Ok(answer(out));
+            return Ok(out);
         }
-        Read::Nested { page } => write_nested(&mut out, &mut connection, (page - 1) * PAGE).await?,
+        Read::Nested { page } => write_nested(&mut out, connection, (page - 1) * PAGE).await?,
         Read::Grouped => {
-            for row in sqlx::query(GROUPED).fetch_all(&mut *connection).await? {
+            for row in sqlx::query(GROUPED).fetch_all(connection).await? {
                 separate(&mut out);
                 out.extend_from_slice(b"{\"status\":");
                 write(&mut out, &row, 0, text)?;
@@ -297,7 +319,7 @@ async fn list(request: HttpRequest, server: Data<Server>) -> Result<HttpResponse
         }
     }
     out.extend_from_slice(b"]}");
-    Ok(answer(out))
+    Ok(out)
 }
 
 /// Writes a comma between the items of a list.
@@ -447,15 +469,19 @@ async fn create(request: HttpRequest, server: Data<Server>, body: Bytes) -> Resu
         .map(|article| Ok(String::from_utf8(article.payload())?))
         .collect::<Result<Vec<_>>>()?;
 
-    let mut transaction = server.pool.begin().await?;
-    let rows = match articles.as_slice() {
-        [article] => vec![insert(&mut transaction, keys[0], article, now).await?],
-        _ => insert_many(&mut transaction, &keys, articles, now).await?,
-    };
-    let change =
+    let records =
         Records { action: "create", event: "items.create", items, data: payloads.clone(), delta: payloads };
-    change.insert(&mut transaction, server.user, &caller(&request), now).await?;
-    transaction.commit().await?;
+    let work = async |connection: &mut PgConnection| {
+        let mut transaction = connection.begin().await?;
+        let rows = match articles.as_slice() {
+            [article] => vec![insert(&mut transaction, keys[0], article, now).await?],
+            _ => insert_many(&mut transaction, &keys, &articles, now).await?,
+        };
+        records.insert(&mut transaction, server.user, &caller(&request), now).await?;
+        transaction.commit().await?;
+        Ok(rows)
+    };
+    let rows = server.pool.with(work).await?;
 
     let mut out = Vec::with_capacity(2048 * rows.len());
     out.extend_from_slice(if is_list { b"{\"data\":[" } else { b"{\"data\":" });
@@ -489,7 +515,7 @@ async fn insert(connection: &mut PgConnection, key: Uuid, article: &NewArticle, 
 async fn insert_many(
     connection: &mut PgConnection,
     keys: &[Uuid],
-    articles: Vec<NewArticle>,
+    articles: &[NewArticle],
     now: i64,
 ) -> Result<Vec<PgRow>> {
     let prices: Vec<_> = articles.iter().map(|article| article.price.map(price_text)).collect();
@@ -519,36 +545,42 @@ async fn update(
     authorize(&request, &server.token)?;
     let change = Change::parse(&body)?;
     let now = article::now();
-    let mut transaction = server.pool.begin().await?;
-    let query = sqlx::query(UPDATE)
-        .bind(Binary(Uuid::parse_str(&id)?))
-        .bind(&change.status)
-        .bind(change.views)
-        .bind(change.price.map(price_text))
-        .bind(Moment(now));
-    let row = query.fetch_optional(&mut *transaction).await?.ok_or(Failure::NOT_FOUND)?;
-    let mut out = Vec::with_capacity(2048);
-    out.extend_from_slice(b"{\"data\":");
-    let begin = out.len();
-    write_article(&mut out, &row)?;
-    let mut whole = out[begin..].to_vec();
-    whole.extend_from_slice(b",\"slug\":");
-    write(&mut whole, &row, 10, text)?;
-    whole.extend_from_slice(b",\"created_at\":");
-    write(&mut whole, &row, 11, moment)?;
-    whole.extend_from_slice(b",\"updated_at\":");
-    write(&mut whole, &row, 12, moment)?;
-    whole.push(b'}');
-    out.extend_from_slice(b"}}");
-    let records = Records {
-        action: "update",
-        event: "items.update",
-        items: vec![id.into_inner()],
-        data: vec![String::from_utf8(whole)?],
-        delta: vec![String::from_utf8(change.payload(now))?],
+    let id = Uuid::parse_str(&id)?;
+    let work = async |connection: &mut PgConnection| {
+        let mut transaction = connection.begin().await?;
+        let query = sqlx::query(UPDATE)
+            .bind(Binary(id))
+            .bind(&change.status)
+            .bind(change.views)
+            .bind(change.price.map(price_text))
+            .bind(Moment(now));
+        let row = query.fetch_one(&mut *transaction).await?;
+        let mut article = Vec::with_capacity(2048);
+        write_article(&mut article, &row)?;
+        let mut whole = article.clone();
+        whole.extend_from_slice(b",\"slug\":");
+        write(&mut whole, &row, 10, text)?;
+        whole.extend_from_slice(b",\"created_at\":");
+        write(&mut whole, &row, 11, moment)?;
+        whole.extend_from_slice(b",\"updated_at\":");
+        write(&mut whole, &row, 12, moment)?;
+        whole.push(b'}');
+        let records = Records {
+            action: "update",
+            event: "items.update",
+            items: vec![id.to_string()],
+            data: vec![String::from_utf8(whole)?],
+            delta: vec![String::from_utf8(change.payload(now))?],
+        };
+        records.insert(&mut transaction, server.user, &caller(&request), now).await?;
+        transaction.commit().await?;
+        Ok(article)
     };
-    records.insert(&mut transaction, server.user, &caller(&request), now).await?;
-    transaction.commit().await?;
+    let article = server.pool.with(work).await?;
+    let mut out = Vec::with_capacity(article.len() + 16);
+    out.extend_from_slice(b"{\"data\":");
+    out.extend_from_slice(&article);
+    out.extend_from_slice(b"}}");
     Ok(answer(out))
 }
 
