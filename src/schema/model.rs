@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Position of a collection inside its [`Schema`].
@@ -314,7 +315,7 @@ pub enum FieldKind {
 }
 
 /// What becomes of a row when the item it refers to is deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnDelete {
     /// The reference becomes null.
     SetNull,
@@ -370,7 +371,7 @@ impl Column {
 }
 
 /// Type of a column. How each database stores it is `sql`'s business.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ColumnType {
     /// Text of at most `length` characters.
     String {
@@ -469,7 +470,7 @@ impl fmt::Display for ColumnType {
 }
 
 /// Value of a column when none is sent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum DefaultValue {
     /// This value, already in the form that the field takes over the API.
     Value(Value),
