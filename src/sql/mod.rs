@@ -4,5 +4,8 @@
 //! `dialect` is the only place where the three databases differ in text.
 
 pub mod statement;
+pub mod ident;
+pub mod ddl;
+pub mod rows;
 
 pub use statement::*;
