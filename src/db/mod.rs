@@ -13,6 +13,10 @@ mod server;
 mod settings;
 mod sqlite;
 mod transaction;
+pub mod introspect;
+pub mod lock;
+pub mod migrations;
+pub mod steps;
 
 #[cfg(test)]
 mod tests;

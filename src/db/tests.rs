@@ -34,6 +34,47 @@ async fn databases() -> Vec<Database> {
     databases
 }
 
+/// Removes the database of a test at its end.
+pub struct PrivateDatabase {
+    server: Option<(Database, String)>,
+    file: Option<std::path::PathBuf>,
+}
+
+impl PrivateDatabase {
+    /// Drops it; what a failed test leaves behind goes with the servers of the run.
+    pub async fn remove(self) {
+        if let Some((server, name)) = self.server {
+            let force = if server.dialect() == Dialect::Postgres { " WITH (FORCE)" } else { "" };
+            drop(server.rows(&statement(&format!("DROP DATABASE {name}{force}"), vec![], &[])).await);
+        }
+        if let Some(file) = self.file {
+            drop(std::fs::remove_file(file));
+        }
+    }
+}
+
+/// Databases of their own, empty: for tests that look at everything there is.
+pub async fn private_databases() -> Vec<(Database, PrivateDatabase)> {
+    let file = std::env::temp_dir().join(format!("tablature-db-{}.db", uuid::Uuid::now_v7()));
+    let sqlite = Settings::new(Target::Sqlite { path: file.clone() });
+    let mut all =
+        vec![(Database::connect(&sqlite).await.unwrap(), PrivateDatabase { server: None, file: Some(file) })];
+    for variable in ["TEST_POSTGRES_URL", "TEST_MARIADB_URL"] {
+        let Ok(url) = std::env::var(variable) else { continue };
+        let target = |url: String| match variable {
+            "TEST_POSTGRES_URL" => Target::Postgres { url },
+            _ => Target::Mysql { url },
+        };
+        let server = Database::connect(&Settings::new(target(url.clone()))).await.unwrap();
+        let name = table();
+        server.rows(&statement(&format!("CREATE DATABASE {name}"), vec![], &[])).await.unwrap();
+        let own = format!("{}/{name}", url.rsplit_once('/').unwrap().0);
+        let database = Database::connect(&Settings::new(target(own))).await.unwrap();
+        all.push((database, PrivateDatabase { server: Some((server, name)), file: None }));
+    }
+    all
+}
+
 /// A name that no other run uses, since the servers are shared.
 fn table() -> String {
     format!("t_{}", uuid::Uuid::now_v7().simple())
