@@ -5,6 +5,7 @@
 pub mod error;
 pub mod config;
 pub mod telemetry;
+pub mod yaml;
 pub mod schema;
 pub mod filter;
 pub mod access;

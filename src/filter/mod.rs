@@ -4,5 +4,13 @@
 //! are ids and whose values have the type of their column. Nothing here knows SQL.
 
 pub mod model;
+pub mod parse;
+pub mod values;
+pub mod variables;
+pub mod names;
+pub mod resolve;
 
 pub use model::*;
+pub use parse::{Limits, parse};
+pub use resolve::{Env, Found, resolve};
+pub use variables::Variables;

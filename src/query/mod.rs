@@ -4,5 +4,10 @@
 //! node per relation). Plain functions: no I/O, no clock, no SQL.
 
 pub mod model;
+pub mod parse;
+pub mod resolve;
+pub mod plan;
 
 pub use model::*;
+pub use plan::plan;
+pub use resolve::resolve;

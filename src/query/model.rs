@@ -157,7 +157,7 @@ pub struct ResolvedRead {
     pub document: Document,
     /// Keys asked for.
     pub selection: KeySelection,
-    /// What each answer holds, in order.
+    /// What each item of the answer holds, in order; empty for items that are bare keys.
     pub output: Vec<ResolvedOutput>,
     /// What the query asks of the rows; the row rules stand in [`Resolved::rules`].
     pub filter: Option<Filter>,
@@ -217,7 +217,7 @@ pub enum ResolvedValue {
         /// What is read there.
         read: Box<ResolvedRead>,
     },
-    /// The items of a one-to-many, as bare keys. `read.output` is the primary key alone.
+    /// The items of a one-to-many, as bare keys; `read.output` is empty.
     ToManyKeys {
         /// The one-to-many field.
         field: FieldId,
@@ -505,8 +505,8 @@ pub struct AggregatePlan {
     pub columns: Vec<AggregateColumn>,
     /// Members of each object of the answer, in order.
     pub output: Vec<AggregateMember>,
-    /// Order of the groups, by position in `columns`.
-    pub sort: Vec<ColumnSort>,
+    /// Order of the groups.
+    pub sort: Vec<AggregateSort>,
     /// Most groups; `None` where there is but one.
     pub limit: Option<u64>,
     /// Groups to skip.
@@ -531,7 +531,7 @@ pub struct AggregateColumn {
 pub enum AggregateExpr {
     /// One term of the group.
     Group(Target),
-    /// A figure; means only of floating point numbers.
+    /// A figure. Columns hold means of floating point numbers only; those of exact numbers are computed while writing.
     Figure(Figure),
 }
 
@@ -562,11 +562,11 @@ pub enum AggregateValue {
     Object(Vec<AggregateMember>),
 }
 
-/// Order of groups by one column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ColumnSort {
-    /// Position in `columns`.
-    pub column: usize,
+/// Order of groups by one term.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AggregateSort {
+    /// What is compared; means of exact numbers, too.
+    pub value: AggregateExpr,
     /// From large to small.
     pub descending: bool,
 }

@@ -1,0 +1,58 @@
+//! What a singleton answers before it has a row.
+
+use serde_json::{Map, Value};
+
+use crate::filter::{Scalar, Target, values};
+use crate::query::{ResolvedOutput, ResolvedValue};
+use crate::schema::{CollectionId, ColumnType, DefaultValue, Schema};
+
+/// The defaults of the members asked for, as JSON; the key is null, and members without a default are left out.
+pub fn singleton(schema: &Schema, collection: CollectionId, output: &[ResolvedOutput]) -> String {
+    let found = schema.collection(collection);
+    let mut answer = Map::new();
+    for member in output {
+        let ResolvedValue::Target(Target::Field(id)) = member.value else { continue };
+        let Some(column) = &found.field(id).column else { continue };
+        if found.primary_key.contains(&id) {
+            answer.insert(member.key.to_string(), Value::Null);
+        } else if let Some(DefaultValue::Value(value)) = &column.default
+            && !value.is_null()
+        {
+            answer.insert(member.key.to_string(), shown(value, &column.column_type));
+        }
+    }
+    Value::Object(answer).to_string()
+}
+
+/// A default in the form that a stored value is answered in.
+fn shown(value: &Value, column_type: &ColumnType) -> Value {
+    match column_type {
+        ColumnType::BigInteger => match values::coerce(value, column_type) {
+            Some(Scalar::Int(number)) => Value::from(number.to_string()),
+            _ => value.clone(),
+        },
+        ColumnType::Decimal { scale, .. } => match values::coerce(value, column_type) {
+            Some(Scalar::Text(text)) => Value::from(full_scale(&text, usize::from(*scale))),
+            _ => value.clone(),
+        },
+        _ => value.clone(),
+    }
+}
+
+/// All digits that the column has behind its point.
+fn full_scale(decimal: &str, scale: usize) -> String {
+    let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
+    if scale == 0 { whole.to_owned() } else { format!("{whole}.{fraction:0<scale$}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_have_their_scale() {
+        assert_eq!(full_scale("3.5", 2), "3.50");
+        assert_eq!(full_scale("3", 2), "3.00");
+        assert_eq!(full_scale("3", 0), "3");
+    }
+}

@@ -1,0 +1,198 @@
+//! Plans of items: one node per relation.
+
+use std::sync::Arc;
+
+use super::{counts, defaults, format, rendered_key};
+use crate::filter::{Condition, Filter, Target};
+use crate::query::{
+    AnyLink, AnyTarget, Document, KeySelection, Link, MemberValue, OutputMember, ReadColumn, ReadNode,
+    ReadPlan, ResolvedRead, ResolvedValue, RowRules, ValueFormat,
+};
+use crate::schema::{CollectionId, ColumnType, FieldId, FieldKind, Schema};
+
+/// Plans a read of items.
+pub fn plan(schema: &Schema, read: ResolvedRead, rules: RowRules) -> ReadPlan {
+    let (total_count, filter_count) = if read.meta.total_count || read.meta.filter_count {
+        let filter = and(key_filter(schema, &read), read.filter.clone());
+        counts(read.meta, read.collection, filter)
+    } else {
+        (None, None)
+    };
+    let document = read.document;
+    let mut builder = Builder { schema, nodes: Vec::new() };
+    builder.node(read, None);
+    ReadPlan { document, nodes: builder.nodes, rules, total_count, filter_count }
+}
+
+fn and(one: Option<Filter>, other: Option<Filter>) -> Option<Filter> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Filter::And(vec![one, other])),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The keys asked for as a filter, for counts.
+fn key_filter(schema: &Schema, read: &ResolvedRead) -> Option<Filter> {
+    let condition = match &read.selection {
+        KeySelection::Any => return None,
+        KeySelection::One(key) => Condition::Equal(key.clone()),
+        KeySelection::Many(keys) => Condition::In(keys.clone()),
+    };
+    let key = schema.collection(read.collection).key()?;
+    Some(Filter::Compare { target: Target::Field(key), condition })
+}
+
+struct Builder<'a> {
+    schema: &'a Schema,
+    nodes: Vec<ReadNode>,
+}
+
+/// How a level hangs on the one above.
+struct Parent {
+    node: usize,
+    field: FieldId,
+    any: Option<AnyLink>,
+    single: bool,
+}
+
+/// The columns of a level, each of them once.
+struct Columns<'a> {
+    schema: &'a Schema,
+    collection: CollectionId,
+    columns: Vec<ReadColumn>,
+}
+
+impl Columns<'_> {
+    fn add(&mut self, target: Target, format: ValueFormat) -> usize {
+        let column = ReadColumn { target, format };
+        match self.columns.iter().position(|known| *known == column) {
+            Some(position) => position,
+            None => {
+                self.columns.push(column);
+                self.columns.len() - 1
+            }
+        }
+    }
+
+    fn value(&mut self, target: Target) -> usize {
+        let format = format(self.schema, self.collection, &target);
+        self.add(target, format)
+    }
+
+    fn key(&mut self) -> Option<usize> {
+        let key = self.schema.collection(self.collection).key()?;
+        Some(self.value(Target::Field(key)))
+    }
+}
+
+impl Builder<'_> {
+    /// Adds a level and those below it; the level itself comes first.
+    fn node(&mut self, read: ResolvedRead, parent: Option<Parent>) -> usize {
+        let position = self.nodes.len();
+        let schema = self.schema;
+        let collection = read.collection;
+        let defaults = (read.document == Document::Singleton)
+            .then(|| defaults::singleton(schema, collection, &read.output));
+        let mut columns = Columns { schema, collection, columns: Vec::new() };
+        let bare = if read.output.is_empty() { columns.key() } else { None };
+        let link = parent.map(|parent| Link {
+            parent: parent.node,
+            field: parent.field,
+            column: columns.value(Target::Field(parent.field)),
+            any: parent.any,
+            single: parent.single,
+        });
+        self.nodes.push(ReadNode {
+            collection,
+            columns: Vec::new(),
+            output: Vec::new(),
+            bare,
+            link,
+            filter: read.filter,
+            selection: read.selection,
+            sort: read.sort,
+            limit: read.limit,
+            offset: read.offset,
+            defaults,
+        });
+        let mut output = Vec::with_capacity(read.output.len());
+        for member in read.output {
+            if let Some(value) = self.member(position, &mut columns, member.value) {
+                output.push(OutputMember { rendered_key: rendered_key(&member.key), value });
+            }
+        }
+        let node = &mut self.nodes[position];
+        node.columns = columns.columns;
+        node.output = output;
+        position
+    }
+
+    /// `None` where the other side has no single key to refer to, which only tables that we did not make can lack.
+    fn member(
+        &mut self,
+        position: usize,
+        columns: &mut Columns<'_>,
+        value: ResolvedValue,
+    ) -> Option<MemberValue> {
+        let schema = self.schema;
+        let collection = columns.collection;
+        Some(match value {
+            ResolvedValue::Target(target) => MemberValue::Column(columns.value(target)),
+            ResolvedValue::Concealed(field) => {
+                MemberValue::Column(columns.add(Target::Field(field), ValueFormat::Concealed))
+            }
+            ResolvedValue::ToOne { field, read } => {
+                let key = schema.collection(read.collection).key()?;
+                let column = columns.value(Target::Field(field));
+                let parent = Parent { node: position, field: key, any: None, single: true };
+                MemberValue::ToOne { column, node: self.node(*read, Some(parent)) }
+            }
+            ResolvedValue::ToAny { field, reads } => {
+                let FieldKind::ManyToAny { allowed, collection_field } =
+                    &schema.field(collection, field).kind
+                else {
+                    return None;
+                };
+                let column = columns.value(Target::Field(field));
+                let collection_column = columns.value(Target::Field(*collection_field));
+                let mut reads = reads;
+                let nodes = allowed
+                    .iter()
+                    .filter_map(|related| {
+                        let found = schema.collection(*related);
+                        let key = found.key()?;
+                        let key_type = column_type(schema, *related, key)?;
+                        let read = reads.iter().position(|read| read.collection == *related);
+                        let node = read.map(|at| {
+                            let parent = Parent { node: position, field: key, any: None, single: true };
+                            self.node(reads.swap_remove(at), Some(parent))
+                        });
+                        Some(AnyTarget { collection: found.name.clone(), node, key_type })
+                    })
+                    .collect();
+                MemberValue::ToAny { column, collection_column, nodes }
+            }
+            ResolvedValue::ToMany { field, read } | ResolvedValue::ToManyKeys { field, read } => {
+                let FieldKind::OneToMany { related, related_field, .. } =
+                    schema.field(collection, field).kind
+                else {
+                    return None;
+                };
+                let column = columns.key()?;
+                let any = match schema.field(related, related_field).kind {
+                    FieldKind::ManyToAny { collection_field, .. } => Some(AnyLink {
+                        collection_field,
+                        collection: Arc::clone(&schema.collection(collection).name),
+                    }),
+                    _ => None,
+                };
+                let parent = Parent { node: position, field: related_field, any, single: false };
+                MemberValue::ToMany { column, node: self.node(*read, Some(parent)) }
+            }
+        })
+    }
+}
+
+fn column_type(schema: &Schema, collection: CollectionId, field: FieldId) -> Option<ColumnType> {
+    schema.field(collection, field).column.as_ref().map(|column| column.column_type.clone())
+}

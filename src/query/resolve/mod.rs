@@ -1,0 +1,244 @@
+//! From a [`Query`] to a [`Resolved`] one: names become ids, wildcards are expanded, limits applied.
+//!
+//! Start at [`resolve`]. What the caller may not see is refused here and nowhere later; which rows the caller may see is
+//! collected in [`Resolved::rules`] for every collection that the query touches.
+
+mod aggregate;
+mod fields;
+mod order;
+mod search;
+mod window;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::{
+    DeepQuery, Document, KeySelection, Meta, Query, QueryLimits, Resolved, ResolvedQuery, ResolvedRead,
+    Selection, SortPath,
+};
+use crate::access::{AccessRules, Action, CollectionRules, Context};
+use crate::error::{Error, Result};
+use crate::filter::{self, Env, Filter, Found, Operand, Syntax, Variables, values};
+use crate::schema::{CollectionId, FieldId, Schema};
+
+/// Resolves a query against a collection.
+///
+/// Fails with `Forbidden` for a collection or field that is not there or may not be read, and for a key that can belong
+/// to no item; with `InvalidQuery` for everything else that does not fit.
+pub fn resolve(
+    ctx: &Context,
+    collection: &str,
+    selection: &Selection,
+    query: &Query,
+    limits: &QueryLimits,
+) -> Result<Resolved> {
+    let rights = Rights { rules: &ctx.rules, known: RefCell::default() };
+    let may_read = |collection, field| rights.may_read(collection, field);
+    let accountability = &ctx.accountability;
+    let env = Env {
+        schema: &ctx.schema,
+        variables: Variables {
+            now: ctx.now,
+            user: accountability.user.as_deref(),
+            role: accountability.role.as_deref(),
+            roles: &accountability.roles,
+            policies: &accountability.policies,
+        },
+        may_read: &may_read,
+    };
+    let mut resolver = Resolver { env, rights: &rights, limits, found: Found::default(), levels: 0 };
+    let id = ctx.schema.find(collection).ok_or(Error::Forbidden)?;
+    // A folder has no table behind it.
+    if !rights.is_open(id) || ctx.schema.collection(id).fields().next().is_none() {
+        return Err(Error::Forbidden);
+    }
+    let query = resolver.root(id, selection, query)?;
+    let rules = resolver.found.touched.iter().filter_map(|id| Some((*id, rights.rows(*id)?))).collect();
+    Ok(Resolved { query, rules, is_personal: resolver.found.is_personal })
+}
+
+/// What the caller may read, looked up once per collection.
+struct Rights<'a> {
+    rules: &'a AccessRules,
+    known: RefCell<HashMap<CollectionId, Option<CollectionRules>>>,
+}
+
+impl Rights<'_> {
+    fn with<T>(&self, collection: CollectionId, look: impl FnOnce(Option<&CollectionRules>) -> T) -> T {
+        let mut known = self.known.borrow_mut();
+        let rules =
+            known.entry(collection).or_insert_with(|| self.rules.collection(collection, Action::Read));
+        look(rules.as_ref())
+    }
+
+    fn is_open(&self, collection: CollectionId) -> bool {
+        self.with(collection, |rules| rules.is_some())
+    }
+
+    fn may_read(&self, collection: CollectionId, field: FieldId) -> bool {
+        self.with(collection, |rules| {
+            rules.is_some_and(|rules| rules.fields.as_ref().is_none_or(|fields| fields.contains(&field)))
+        })
+    }
+
+    fn rows(&self, collection: CollectionId) -> Option<Filter> {
+        self.with(collection, |rules| rules.and_then(|rules| rules.rows.clone()))
+    }
+}
+
+/// The parameters of one level, from the query itself or from `deep`.
+struct Level<'q> {
+    filter: Option<&'q Syntax>,
+    search: Option<&'q str>,
+    sort: &'q [SortPath],
+    limit: Option<i64>,
+    offset: Option<u64>,
+    page: Option<u64>,
+    deep: Option<&'q IndexMap<String, DeepQuery>>,
+    alias: Option<&'q IndexMap<String, String>>,
+}
+
+impl<'q> Level<'q> {
+    const EMPTY: Level<'static> = Level {
+        filter: None,
+        search: None,
+        sort: &[],
+        limit: None,
+        offset: None,
+        page: None,
+        deep: None,
+        alias: None,
+    };
+
+    fn of_query(query: &'q Query) -> Self {
+        Level {
+            filter: query.filter.as_ref(),
+            search: query.search.as_deref(),
+            sort: &query.sort,
+            limit: query.limit,
+            offset: query.offset,
+            page: query.page,
+            deep: Some(&query.deep),
+            alias: Some(&query.alias),
+        }
+    }
+
+    fn of_deep(query: &'q DeepQuery) -> Self {
+        Level {
+            filter: query.filter.as_ref(),
+            search: query.search.as_deref(),
+            sort: &query.sort,
+            limit: query.limit,
+            offset: query.offset,
+            page: query.page,
+            deep: Some(&query.deep),
+            alias: Some(&query.alias),
+        }
+    }
+
+    /// The parameters of a relation of this level; the alias counts where there is one.
+    fn below(&self, key: &str) -> Level<'q> {
+        self.deep.and_then(|deep| deep.get(key)).map_or(Level::EMPTY, Level::of_deep)
+    }
+}
+
+/// What each level needs: what stays the same, and what was seen so far.
+struct Resolver<'a> {
+    env: Env<'a>,
+    rights: &'a Rights<'a>,
+    limits: &'a QueryLimits,
+    found: Found,
+    levels: usize,
+}
+
+impl<'a> Resolver<'a> {
+    fn schema(&self) -> &'a Schema {
+        self.env.schema
+    }
+
+    fn root(
+        &mut self,
+        collection: CollectionId,
+        selection: &Selection,
+        query: &Query,
+    ) -> Result<ResolvedQuery> {
+        self.touch(collection)?;
+        let wants_figures = !query.aggregate.is_empty() || !query.group_by.is_empty();
+        if wants_figures && *selection == Selection::Query {
+            return self.aggregate(collection, query).map(ResolvedQuery::Aggregate);
+        }
+        let level = Level::of_query(query);
+        let paths: Vec<&[String]> = query.fields.iter().map(Vec::as_slice).collect();
+        let output = self.output(collection, &paths, &level)?;
+        let (document, keys, filter) = match selection {
+            Selection::Query => (Document::List, KeySelection::Any, self.filter(collection, &level)?),
+            Selection::Keys(keys) => {
+                let keys = keys.iter().map(|key| self.key(collection, key)).collect::<Result<_>>()?;
+                (Document::List, KeySelection::Many(keys), self.filter(collection, &level)?)
+            }
+            Selection::Key(key) => (Document::One, KeySelection::One(self.key(collection, key)?), None),
+            Selection::Singleton => (Document::Singleton, KeySelection::Any, None),
+        };
+        let is_list = document == Document::List;
+        let window = match selection {
+            // As many rows as keys, unless less is asked for.
+            Selection::Keys(_) if level.limit.is_none() => {
+                window::Window { limit: None, ..self.window(&level) }
+            }
+            _ if is_list => self.window(&level),
+            _ => window::Window::default(),
+        };
+        Ok(ResolvedQuery::Items(ResolvedRead {
+            collection,
+            document,
+            selection: keys,
+            output,
+            filter,
+            sort: if matches!(selection, Selection::Key(_)) {
+                Vec::new()
+            } else {
+                let asked = if is_list { level.sort } else { &[] };
+                self.order(collection, asked, None)?
+            },
+            limit: window.limit,
+            offset: window.offset,
+            meta: if is_list { query.meta } else { Meta::default() },
+        }))
+    }
+
+    /// Counts a level and remembers its collection.
+    fn touch(&mut self, collection: CollectionId) -> Result<()> {
+        self.levels += 1;
+        if self.levels > self.limits.max_levels {
+            let most = self.limits.max_levels;
+            return Err(Error::query(format_args!("\"fields\" follows more than {most} relations")));
+        }
+        self.found.touched.insert(collection);
+        Ok(())
+    }
+
+    /// The filter and the search of a level.
+    fn filter(&mut self, collection: CollectionId, level: &Level<'_>) -> Result<Option<Filter>> {
+        let filter = match level.filter {
+            Some(syntax) => Some(filter::resolve(&self.env, &mut self.found, collection, syntax)?),
+            None => None,
+        };
+        let search = level.search.map(|text| self.search(collection, text));
+        let asks = |filter: &Filter| !matches!(filter, Filter::And(parts) if parts.is_empty());
+        Ok(match (filter.filter(asks), search) {
+            (Some(filter), Some(search)) => Some(Filter::And(vec![filter, search])),
+            (one, other) => one.or(other),
+        })
+    }
+
+    /// A key as its column takes it. One that cannot be a key belongs to no item, which callers are told like a hidden one.
+    fn key(&self, collection: CollectionId, key: &str) -> Result<Operand> {
+        let id = self.schema().collection(collection).key().ok_or(Error::Forbidden)?;
+        let column = self.schema().field(collection, id).column.as_ref().ok_or(Error::Forbidden)?;
+        let value = values::coerce(&Value::from(key), &column.column_type).ok_or(Error::Forbidden)?;
+        Ok(Operand { value, column_type: column.column_type.clone() })
+    }
+}

@@ -1,0 +1,67 @@
+//! `sort`, made total.
+
+use super::Resolver;
+use crate::error::{Error, Result};
+use crate::filter::{Target, names};
+use crate::query::{Sort, SortPath};
+use crate::schema::{CollectionId, FieldId, FieldKind};
+
+impl Resolver<'_> {
+    /// The order of a level: what is asked for, else the order of the relation, else that of the collection; then the primary
+    /// key, unless it decides already.
+    pub(super) fn order(
+        &mut self,
+        collection: CollectionId,
+        asked: &[SortPath],
+        relation: Option<FieldId>,
+    ) -> Result<Vec<Sort>> {
+        let found = self.schema().collection(collection);
+        let plain =
+            |field: FieldId| Sort { path: Vec::new(), target: Target::Field(field), descending: false };
+        let mut order: Vec<Sort> = if asked.is_empty() {
+            relation.or(found.sort).map(plain).into_iter().collect()
+        } else {
+            asked.iter().map(|sort| self.sort(collection, sort)).collect::<Result<_>>()?
+        };
+        for key in &found.primary_key {
+            let decides = |sort: &Sort| sort.path.is_empty() && sort.target == Target::Field(*key);
+            match order.iter().position(decides) {
+                // Behind a single key nothing can differ any more.
+                Some(at) if found.primary_key.len() == 1 => order.truncate(at + 1),
+                Some(_) => {}
+                None => order.push(plain(*key)),
+            }
+        }
+        Ok(order)
+    }
+
+    fn sort(&mut self, collection: CollectionId, sort: &SortPath) -> Result<Sort> {
+        let Some((last, hops)) = sort.path.split_last() else {
+            return Err(Error::query("\"sort\" has an empty entry"));
+        };
+        let mut here = collection;
+        let mut path = Vec::with_capacity(hops.len());
+        for hop in hops {
+            let (id, field) = names::field(&self.env, here, hop)?;
+            let (FieldKind::ManyToOne { related, .. } | FieldKind::OneToMany { related, .. }) = field.kind
+            else {
+                return Err(Error::query(format_args!("\"sort\" cannot follow field \"{hop}\"")));
+            };
+            self.found.touched.insert(related);
+            path.push(id);
+            here = related;
+        }
+        let target = names::ordered(&self.env, here, last, "sort")?;
+        self.touch_counted(here, &target);
+        Ok(Sort { path, target, descending: sort.descending })
+    }
+
+    /// Remembers the collection whose items a target counts.
+    pub(super) fn touch_counted(&mut self, collection: CollectionId, target: &Target) {
+        if let Target::Count(field) = target
+            && let FieldKind::OneToMany { related, .. } = self.schema().field(collection, *field).kind
+        {
+            self.found.touched.insert(related);
+        }
+    }
+}
