@@ -5,7 +5,13 @@
 
 pub mod statement;
 pub mod ident;
+pub mod ast;
+mod print;
+pub mod dialect;
+mod expr;
+mod read;
 pub mod ddl;
 pub mod rows;
 
+pub use read::build_read;
 pub use statement::*;

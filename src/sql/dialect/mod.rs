@@ -6,8 +6,8 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
-use super::print::Printer;
 use super::ast::Expr;
+use super::print::Printer;
 use super::{Dialect, ListKind, Param};
 use crate::filter::{Function, Scalar};
 use crate::query::AggregateFunction;
@@ -138,7 +138,9 @@ impl Printer {
         self.text.push_str(before);
         let distinct = matches!(
             function,
-            AggregateFunction::CountDistinct | AggregateFunction::SumDistinct | AggregateFunction::AvgDistinct
+            AggregateFunction::CountDistinct
+                | AggregateFunction::SumDistinct
+                | AggregateFunction::AvgDistinct
         );
         if distinct {
             self.text.push_str("DISTINCT ");

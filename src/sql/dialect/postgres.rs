@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::super::print::Printer;
 use super::super::Param;
 use super::super::ast::Expr;
+use super::super::print::Printer;
 use crate::filter::Function;
 use crate::schema::ColumnType;
 

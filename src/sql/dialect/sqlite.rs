@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::super::print::Printer;
 use super::super::Param;
 use super::super::ast::Expr;
+use super::super::print::Printer;
 use crate::filter::{Function, Scalar};
 use crate::schema::ColumnType;
 
@@ -42,7 +42,11 @@ pub fn placeholder(printer: &mut Printer, param: &Param) {
 
 pub fn membership(printer: &mut Printer, value: &Expr, list: &Param, negated: bool) {
     printer.expr(value);
-    printer.text.push_str(if negated { " NOT IN (SELECT value FROM rarray(" } else { " IN (SELECT value FROM rarray(" });
+    printer.text.push_str(if negated {
+        " NOT IN (SELECT value FROM rarray("
+    } else {
+        " IN (SELECT value FROM rarray("
+    });
     placeholder(printer, list);
     printer.text.push_str("))");
 }
