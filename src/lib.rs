@@ -12,4 +12,6 @@ pub mod access;
 pub mod query;
 pub mod sql;
 pub mod db;
+pub mod events;
+pub mod items;
 pub mod server;

@@ -39,6 +39,13 @@ impl<T> Committed<T> {
     }
 }
 
+impl<T, U> Committed<(T, U)> {
+    /// Parts what a transaction returned; the second half keeps the proof.
+    pub fn split(self) -> (Committed<U>, T) {
+        (Committed(self.0.1), self.0.0)
+    }
+}
+
 impl Database {
     /// Opens the file, or connects to the server once.
     ///

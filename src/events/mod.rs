@@ -1,0 +1,123 @@
+//! What happened to items, told to whoever wants to know.
+//!
+//! Start at [`Events`]. Filter hooks see a payload before it is written and may change or refuse it. Events are rows of the
+//! outbox, written in the transaction they tell of; after the commit [`Events::dispatch`] hands them to the listeners of this
+//! node, and only then are they removed, so that a crash delays them and never loses them. Knows nobody who listens.
+
+mod hooks;
+mod outbox;
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc};
+
+use crate::db::{Committed, Database};
+use crate::schema::Collection;
+
+pub use hooks::{FilterHook, Hooks};
+
+/// Events that a slow listener may be behind before it misses some.
+const BROADCAST_CAPACITY: usize = 4096;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventAction {
+    /// An item was made.
+    Create,
+    /// An item was changed.
+    Update,
+    /// An item was removed.
+    Delete,
+}
+
+impl EventAction {
+    /// Its name in activity and events.
+    pub fn name(self) -> &'static str {
+        match self {
+            EventAction::Create => "create",
+            EventAction::Update => "update",
+            EventAction::Delete => "delete",
+        }
+    }
+
+    /// Name of the event: `items.create`, for system collections `users.create`.
+    pub fn event_of(self, collection: &Collection) -> Arc<str> {
+        let scope = if collection.is_system() {
+            collection.name.strip_prefix("directus_").unwrap_or(&collection.name)
+        } else {
+            "items"
+        };
+        format!("{scope}.{}", self.name()).into()
+    }
+}
+
+/// Something that was committed.
+#[derive(Debug, Clone)]
+pub struct ItemEvent {
+    /// Number of its row in the outbox.
+    pub outbox_id: i64,
+    /// Name of the event, `items.create`.
+    pub event: Arc<str>,
+    /// Name of the collection.
+    pub collection: Arc<str>,
+    /// Key of the item, as text.
+    pub key: Arc<str>,
+    /// What was sent, as a JSON object; `None` for a deletion.
+    pub payload: Option<Arc<str>>,
+    /// Who did it, as a JSON object with `user`, `role`, `admin`.
+    pub accountability: Arc<str>,
+}
+
+/// Fan-out to the listeners of this node. Cheap to clone.
+#[derive(Clone)]
+pub struct Events {
+    hooks: Arc<Hooks>,
+    listeners: broadcast::Sender<Arc<ItemEvent>>,
+    delivered: mpsc::UnboundedSender<Vec<i64>>,
+}
+
+impl Events {
+    /// Starts the task that empties the outbox behind the listeners; it ends when the last clone is gone.
+    ///
+    /// Events that an earlier process left behind are dispatched once [`Events::recover`] is called.
+    pub fn start(database: Database, hooks: Hooks) -> Self {
+        let (listeners, _) = broadcast::channel(BROADCAST_CAPACITY);
+        let (delivered, finished) = mpsc::unbounded_channel();
+        tokio::spawn(outbox::sweep(database, listeners.clone(), finished));
+        Events { hooks: Arc::new(hooks), listeners, delivered }
+    }
+
+    /// The filter hooks.
+    pub fn hooks(&self) -> &Hooks {
+        &self.hooks
+    }
+
+    /// Every event from now on. A listener that falls far behind is told how many it missed.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<ItemEvent>> {
+        self.listeners.subscribe()
+    }
+
+    /// Announces what was committed.
+    pub fn dispatch(&self, committed: Committed<Vec<ItemEvent>>) {
+        let events = committed.into_inner();
+        if events.is_empty() {
+            return;
+        }
+        let mut ids = Vec::with_capacity(events.len());
+        for event in events {
+            ids.push(event.outbox_id);
+            // Nobody listening is no fault.
+            let _ = self.listeners.send(Arc::new(event));
+        }
+        // The task ends with the process only; what is not removed is dispatched at the next start.
+        let _ = self.delivered.send(ids);
+    }
+
+    /// Dispatches what an earlier process committed and did not get to announce. Called once, when the listeners are there.
+    ///
+    /// On a database of its own (SQLite) that is everything in the outbox; on a shared one what has been there for a while,
+    /// since younger rows may be those of another node at work.
+    pub async fn recover(&self, database: &Database) -> crate::error::Result<usize> {
+        outbox::recover(database, &self.listeners, outbox::grace(database)).await
+    }
+}

@@ -1,0 +1,186 @@
+//! What the database refused, told in words of the payload.
+//!
+//! Start at `Run::fault`.
+
+use serde_json::Value;
+
+use super::nested::key_text;
+use super::plan::ItemWrite;
+use super::run::{Run, first_value};
+use super::values::column_value;
+use crate::error::{Error, Result};
+use crate::filter::Scalar;
+use crate::schema::{Collection, ColumnType, FieldId, FieldKind};
+use crate::sql::Dialect;
+use crate::sql::write::{self as statements, Match};
+
+/// Completes what a driver knows of a refused `INSERT` or `UPDATE` with the collection, and the value if it is certain.
+fn of_rows(error: Error, collection: &Collection, items: &[ItemWrite]) -> Error {
+    let name = |reported: String| if reported.is_empty() { collection.name.to_string() } else { reported };
+    let value_of = |field: &str, reported: Value| match culprit(collection, field, items) {
+        Value::Null => typed(collection, field, reported),
+        certain => certain,
+    };
+    match error {
+        Error::RecordNotUnique { collection: reported, field, value } => {
+            // MariaDB calls the index of every primary key so.
+            let key = collection.key().map(|key| collection.field(key).name.to_string());
+            let field = key.filter(|_| field == "PRIMARY").unwrap_or(field);
+            let value = value_of(&field, value);
+            Error::RecordNotUnique { collection: name(reported), field, value }
+        }
+        Error::InvalidForeignKey { collection: reported, field, value } => {
+            let value = value_of(&field, value);
+            Error::InvalidForeignKey { collection: name(reported), field, value }
+        }
+        Error::ValueOutOfRange { collection, field, value } => {
+            let value = value_of(&field, value);
+            Error::ValueOutOfRange { collection: name(collection), field, value }
+        }
+        Error::ValueTooLong { collection, field, value } => {
+            Error::ValueTooLong { collection: name(collection), field, value }
+        }
+        Error::NotNullViolation { collection, field } => {
+            Error::NotNullViolation { collection: name(collection), field }
+        }
+        other => other,
+    }
+}
+
+/// Completes what a driver knows of a refused `DELETE`: something still refers to the item.
+pub fn of_delete(error: Error, collection: &Collection) -> Error {
+    match error {
+        Error::InvalidForeignKey { collection: reported, field, value } if reported.is_empty() => {
+            Error::InvalidForeignKey { collection: collection.name.to_string(), field, value }
+        }
+        other => other,
+    }
+}
+
+/// A value as the driver reports it, a text, in the form of answers.
+fn typed(collection: &Collection, field: &str, reported: Value) -> Value {
+    let Some(id) = collection.find(field) else { return reported };
+    let Some(column) = &collection.field(id).column else { return reported };
+    match column_value(&column.column_type, &reported) {
+        Ok(scalar) => shown(collection, id, &scalar),
+        Err(_) => reported,
+    }
+}
+
+/// The value at fault: the only one, or the one that stands twice in the rows.
+fn culprit(collection: &Collection, field: &str, items: &[ItemWrite]) -> Value {
+    let Some(id) = collection.find(field) else { return Value::Null };
+    let values: Vec<&Scalar> =
+        items.iter().filter_map(|item| item.value(id)).filter(|value| **value != Scalar::Null).collect();
+    let certain = match values.as_slice() {
+        [only] => Some(*only),
+        _ => values
+            .iter()
+            .enumerate()
+            .find(|(position, value)| values[..*position].contains(value))
+            .map(|(_, v)| *v),
+    };
+    certain.map_or(Value::Null, |value| shown(collection, id, value))
+}
+
+impl Run<'_> {
+    /// Completes what a driver knows of refused rows. Where the database did not say which value it was, it is asked.
+    pub(super) async fn fault(
+        &mut self,
+        error: Error,
+        collection: &Collection,
+        items: &[ItemWrite],
+    ) -> Error {
+        let error = of_rows(error, collection, items);
+        let asked = match &error {
+            // PostgreSQL has said all, and answers nothing any more in this transaction.
+            _ if self.tx.dialect() == Dialect::Postgres => Ok(None),
+            Error::InvalidForeignKey { field, value: Value::Null, .. } => {
+                self.dangling(collection, field, items).await
+            }
+            Error::RecordNotUnique { field, value: Value::Null, .. } => {
+                self.taken(collection, field, items).await
+            }
+            _ => Ok(None),
+        };
+        let Ok(Some((found, found_value))) = asked else { return error };
+        match error {
+            Error::InvalidForeignKey { collection, .. } => {
+                Error::InvalidForeignKey { collection, field: found, value: found_value }
+            }
+            Error::RecordNotUnique { collection, .. } => {
+                Error::RecordNotUnique { collection, field: found, value: found_value }
+            }
+            other => other,
+        }
+    }
+
+    /// The first reference to nothing. SQLite does not even say in which field.
+    async fn dangling(
+        &mut self,
+        collection: &Collection,
+        reported: &str,
+        items: &[ItemWrite],
+    ) -> Result<Option<(String, Value)>> {
+        let schema = self.schema();
+        for (id, field) in collection.fields() {
+            let FieldKind::ManyToOne { related, .. } = field.kind else { continue };
+            let related = schema.collection(related);
+            let Some(key) = related.key() else { continue };
+            let values = distinct(items, id);
+            if values.is_empty() || !(reported.is_empty() || reported == &*field.name) {
+                continue;
+            }
+            let matches = [Match { field: key, values: &values }];
+            let statement = statements::select(self.tx.dialect(), related, &[key], &matches);
+            let found: Vec<Scalar> =
+                self.tx.rows(&statement).await?.into_iter().filter_map(first_value).collect();
+            if let Some(missing) = values.iter().find(|value| !found.contains(value)) {
+                return Ok(Some((field.name.to_string(), shown(collection, id, missing))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first value that another row has already.
+    async fn taken(
+        &mut self,
+        collection: &Collection,
+        reported: &str,
+        items: &[ItemWrite],
+    ) -> Result<Option<(String, Value)>> {
+        let Some(id) = collection.find(reported) else { return Ok(None) };
+        let values = distinct(items, id);
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let matches = [Match { field: id, values: &values }];
+        let statement = statements::select(self.tx.dialect(), collection, &[id], &matches);
+        let found = self.tx.rows(&statement).await?.into_iter().find_map(first_value);
+        Ok(found.map(|value| (reported.to_owned(), shown(collection, id, &value))))
+    }
+}
+
+fn distinct(items: &[ItemWrite], field: FieldId) -> Vec<Scalar> {
+    let mut values: Vec<Scalar> = Vec::new();
+    for value in items.iter().filter_map(|item| item.value(field)) {
+        if *value != Scalar::Null && !values.contains(value) {
+            values.push(value.clone());
+        }
+    }
+    values
+}
+
+fn shown(collection: &Collection, id: FieldId, value: &Scalar) -> Value {
+    let field = collection.field(id);
+    let is_hidden =
+        field.conceal || field.column.as_ref().is_some_and(|column| column.column_type == ColumnType::Hash);
+    match value {
+        _ if is_hidden => Value::Null,
+        Scalar::Null | Scalar::Bytes(_) => Value::Null,
+        Scalar::Bool(value) => Value::from(*value),
+        Scalar::Int(value) => Value::from(*value),
+        Scalar::Float(value) => Value::from(*value),
+        Scalar::Text(_) => Value::String(key_text(value).chars().take(100).collect()),
+    }
+}

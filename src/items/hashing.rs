@@ -1,0 +1,51 @@
+//! Passwords and the like: Argon2id hashes of what is sent.
+//!
+//! Hashing is slow on purpose, so it runs on the blocking pool and before any transaction is open.
+
+use std::sync::Arc;
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+
+use crate::error::{Error, Result};
+
+/// Memory in KiB, passes and lanes, as OWASP recommends for Argon2id.
+const COST: (u32, u32, u32) = (19_456, 2, 1);
+
+/// Is the text an Argon2 hash already, as in an import?
+pub fn is_hash(text: &str) -> bool {
+    argon2::password_hash::phc::PasswordHash::new(text).is_ok_and(|hash| {
+        hash.algorithm.as_str().starts_with("argon2") && hash.salt.is_some() && hash.hash.is_some()
+    })
+}
+
+/// The hash of a text in the PHC form, with a salt of its own. What is a hash already stays as it is.
+pub async fn hash(text: Arc<str>) -> Result<Arc<str>> {
+    if is_hash(&text) {
+        return Ok(text);
+    }
+    tokio::task::spawn_blocking(move || hash_now(&text)).await.map_err(Error::internal)?
+}
+
+fn hash_now(text: &str) -> Result<Arc<str>> {
+    let (memory, passes, lanes) = COST;
+    let params = Params::new(memory, passes, lanes, None)
+        .map_err(|error| Error::internal(anyhow::anyhow!("{error}")))?;
+    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let hash =
+        hasher.hash_password(text.as_bytes()).map_err(|error| Error::internal(anyhow::anyhow!("{error}")))?;
+    Ok(hash.to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_is_made_once() {
+        let first = hash("secret".into()).await.expect("a hash");
+        assert!(first.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{first}");
+        assert_eq!(hash(first.clone()).await.expect("a hash"), first);
+        assert_ne!(hash("secret".into()).await.expect("a hash"), first);
+        assert!(!is_hash("$argon2"));
+    }
+}

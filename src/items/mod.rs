@@ -1,0 +1,27 @@
+//! The one door to rows.
+//!
+//! Start at [`ItemsService`]. Every adapter (REST, GraphQL, sockets, flows) reads and writes through it, so that none can permit
+//! what another refuses. `write` lists the steps of a write, `nested` turns payloads into trees of items, `run` carries them out
+//! in one transaction. Nothing here knows HTTP.
+
+mod defaults;
+mod faults;
+pub mod hashing;
+mod journal;
+pub mod nested;
+pub mod plan;
+mod relations;
+mod render;
+pub mod run;
+mod service;
+pub mod sort;
+pub mod validate;
+pub mod values;
+pub mod write;
+
+pub use nested::ItemPayload;
+pub use service::{ItemsService, ItemsSettings};
+pub use write::{Operation, Targets, Written};
+
+#[cfg(test)]
+mod tests;

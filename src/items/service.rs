@@ -1,0 +1,65 @@
+//! The value behind the door.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use super::journal::CountingStep;
+use super::validate::Rules;
+use crate::db::Database;
+use crate::events::Events;
+use crate::query::QueryLimits;
+use crate::schema::Schema;
+
+/// Limits of reads and writes, from the configuration.
+#[derive(Debug, Clone)]
+pub struct ItemsSettings {
+    /// What a query may ask for.
+    pub query: QueryLimits,
+    /// Levels of items below the first in one payload.
+    pub max_relational_depth: usize,
+    /// Items that one request may change; `None` for any number.
+    pub max_batch: Option<u64>,
+}
+
+impl Default for ItemsSettings {
+    fn default() -> Self {
+        ItemsSettings { query: QueryLimits::default(), max_relational_depth: 10, max_batch: None }
+    }
+}
+
+/// Reads and writes items. One for the whole process.
+pub struct ItemsService {
+    pub(super) database: Database,
+    pub(super) events: Events,
+    pub(super) settings: ItemsSettings,
+    pub(super) counting_step: CountingStep,
+    rules: ArcSwapOption<Rules>,
+}
+
+impl ItemsService {
+    /// A door to this database that announces through these events.
+    pub fn new(database: Database, events: Events, settings: ItemsSettings) -> Self {
+        ItemsService {
+            database,
+            events,
+            settings,
+            counting_step: CountingStep::default(),
+            rules: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The compiled rules of a model; made anew when the model has changed.
+    pub(super) fn rules(&self, schema: &Schema) -> Arc<Rules> {
+        if let Some(rules) = self.rules.load().as_ref().filter(|rules| rules.version == schema.version) {
+            return rules.clone();
+        }
+        let rules = Arc::new(Rules::new(schema));
+        // A request that still works with an older model keeps its rules to itself.
+        let is_newer = self.rules.load().as_ref().is_none_or(|known| known.version < schema.version);
+        if is_newer {
+            self.rules.store(Some(rules.clone()));
+        }
+        rules
+    }
+}
