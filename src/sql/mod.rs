@@ -3,11 +3,17 @@
 //! Names reach the text as [`Ident`]s made from the schema and quoted by one function; values reach the database as [`Param`]s.
 //! `dialect` is the only place where the three databases differ in text.
 
-pub mod journal;
 pub mod statement;
 pub mod ident;
+pub mod ast;
+mod print;
+pub mod dialect;
+mod expr;
+mod read;
 pub mod ddl;
 pub mod rows;
 pub mod write;
+pub mod journal;
 
+pub use read::build_read;
 pub use statement::*;

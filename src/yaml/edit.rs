@@ -42,7 +42,9 @@ pub fn insert(file: &str, text: &str, path: &[&str], key: &str, value: &Value) -
             *place = Value::Object([(key.to_owned(), value.clone())].into_iter().collect());
         }
         _ => {
-            return Err(Diagnostic::error(&found.node.at, "keys can only be added to a map").expected("a map"));
+            return Err(
+                Diagnostic::error(&found.node.at, "keys can only be added to a map").expected("a map")
+            );
         }
     }
     let patched = edit.insert_entry(&found, key, value);

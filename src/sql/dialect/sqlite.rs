@@ -1,0 +1,80 @@
+//! SQLite. Texts stand for dates and UUIDs, whole numbers for truth values and, scaled, for decimals.
+
+use std::fmt::Write as _;
+
+use super::super::Param;
+use super::super::ast::Expr;
+use super::super::print::Printer;
+use crate::filter::{Function, Scalar};
+use crate::schema::ColumnType;
+
+/// Decimals are compared as the whole numbers that they are stored as, those with too many digits as floating point numbers,
+/// which SQLite compares exactly with whole ones.
+pub fn stored(value: &Scalar, column_type: &ColumnType) -> Scalar {
+    match (value, column_type) {
+        (Scalar::Text(text), ColumnType::Decimal { scale, .. }) => scaled(text, usize::from(*scale)),
+        (Scalar::Bool(value), _) => Scalar::Int(i64::from(*value)),
+        _ => value.clone(),
+    }
+}
+
+fn scaled(decimal: &str, scale: usize) -> Scalar {
+    let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
+    let mut digits = String::with_capacity(decimal.len() + scale + 2);
+    digits.push_str(whole);
+    if fraction.len() <= scale {
+        let _ = write!(digits, "{fraction:0<scale$}");
+        if let Ok(number) = digits.parse() {
+            return Scalar::Int(number);
+        }
+    } else {
+        digits.push_str(&fraction[..scale]);
+        digits.push('.');
+        digits.push_str(&fraction[scale..]);
+    }
+    digits.parse().map_or(Scalar::Null, Scalar::Float)
+}
+
+pub fn placeholder(printer: &mut Printer, param: &Param) {
+    let number = printer.add(param.clone());
+    let _ = write!(printer.text, "?{number}");
+}
+
+pub fn membership(printer: &mut Printer, value: &Expr, list: &Param, negated: bool) {
+    printer.expr(value);
+    printer.text.push_str(if negated {
+        " NOT IN (SELECT value FROM rarray("
+    } else {
+        " IN (SELECT value FROM rarray("
+    });
+    placeholder(printer, list);
+    printer.text.push_str("))");
+}
+
+pub fn function(printer: &mut Printer, function: Function, value: &Expr) {
+    let format = match function {
+        Function::Year => "%Y",
+        Function::Month => "%m",
+        Function::Week => "%V",
+        Function::Day => "%d",
+        Function::Weekday => "%w",
+        Function::Hour => "%H",
+        Function::Minute => "%M",
+        Function::Second => "%S",
+    };
+    let _ = write!(printer.text, "CAST(strftime('{format}', ");
+    printer.expr(value);
+    printer.text.push_str(") AS integer)");
+}
+
+pub fn json_length(printer: &mut Printer, value: &Expr) {
+    printer.call("json_array_length(", value, ")");
+}
+
+/// A text that is no number becomes 0 rather than an error.
+pub fn as_key(printer: &mut Printer, text: &Expr, column_type: &ColumnType) {
+    match column_type {
+        ColumnType::Integer | ColumnType::BigInteger => printer.call("CAST(", text, " AS integer)"),
+        _ => printer.expr(text),
+    }
+}

@@ -1,0 +1,413 @@
+//! From filters and targets to expressions.
+//!
+//! Start at [`Builder::filter`]. Tables are opened in two functions only, [`Builder::join`] and [`Builder::related`] (and for the
+//! rows of a level itself [`Builder::rule`]): each adds the row rule of its collection.
+
+use std::sync::Arc;
+
+use super::ast::{Alias, Expr, Ident, Join, Order, Seek, Select};
+use super::{Dialect, NullKind, Param, dialect};
+use crate::error::{Error, Result};
+use crate::filter::{Comparison, Condition, Filter, Operand, Place, Scalar, Target};
+use crate::query::{RowRules, Sort};
+use crate::schema::{Collection, CollectionId, ColumnType, FieldId, FieldKind, Schema};
+
+/// What builds one statement.
+pub struct Builder<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) dialect: Dialect,
+    rules: &'a RowRules,
+    next: u32,
+}
+
+/// A table that expressions are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    pub(super) alias: Alias,
+    pub(super) collection: CollectionId,
+    /// Row rules apply to what is reached from here. They do not inside of row rules, which say themselves what they mean.
+    is_guarded: bool,
+}
+
+/// The tables of one select.
+#[derive(Debug, Default)]
+pub struct Scope {
+    pub(super) joins: Vec<Join>,
+    joined: Vec<(At, FieldId, At)>,
+}
+
+impl<'a> Builder<'a> {
+    /// A builder for one statement.
+    pub fn new(schema: &'a Schema, dialect: Dialect, rules: &'a RowRules) -> Self {
+        Builder { schema, dialect, rules, next: 0 }
+    }
+
+    /// A table of its own, on which the caller calls [`Builder::rule`].
+    pub fn open(&mut self, collection: CollectionId) -> At {
+        self.open_as(collection, true)
+    }
+
+    fn open_as(&mut self, collection: CollectionId, is_guarded: bool) -> At {
+        let alias = Alias(self.next);
+        self.next += 1;
+        At { alias, collection, is_guarded }
+    }
+
+    fn found(&self, at: At) -> &'a Collection {
+        self.schema.collection(at.collection)
+    }
+
+    /// The name of a table.
+    pub fn table(&self, at: At) -> Ident {
+        Ident(Arc::clone(&self.found(at).name))
+    }
+
+    /// A column of a table.
+    pub fn column(&self, at: At, field: FieldId) -> Expr {
+        Expr::Column(at.alias, Ident(Arc::clone(&self.found(at).field(field).name)))
+    }
+
+    fn column_type(&self, at: At, field: FieldId) -> ColumnType {
+        match &self.found(at).field(field).column {
+            Some(column) => column.column_type.clone(),
+            None => ColumnType::Text,
+        }
+    }
+
+    fn key(&self, at: At) -> Result<FieldId> {
+        // Relations are only made to collections with one key; a table that we did not make may have lost it.
+        self.found(at).key().ok_or(Error::Forbidden)
+    }
+
+    /// The rows of this table that the caller may see; `None` for all.
+    pub fn rule(&mut self, scope: &mut Scope, at: At) -> Result<Option<Expr>> {
+        let rules = self.rules;
+        match rules.get(&at.collection) {
+            Some(rule) if at.is_guarded => self.filter(scope, At { is_guarded: false, ..at }, rule).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The table at the other end of a many-to-one, joined once per scope.
+    pub fn join(&mut self, scope: &mut Scope, at: At, field: FieldId) -> Result<At> {
+        if let Some((_, _, to)) = scope.joined.iter().find(|(from, by, _)| *from == at && *by == field) {
+            return Ok(*to);
+        }
+        let FieldKind::ManyToOne { related, .. } = self.found(at).field(field).kind else {
+            return Err(misplaced("a join"));
+        };
+        let to = self.open_as(related, at.is_guarded);
+        let key = self.key(to)?;
+        let mut inner = Scope::default();
+        let mut on = vec![equal(self.column(to, key), self.column(at, field))];
+        on.extend(self.rule(&mut inner, to)?);
+        scope.joins.push(Join { table: self.table(to), alias: to.alias, inner: inner.joins, on });
+        scope.joined.push((at, field, to));
+        Ok(to)
+    }
+
+    /// A select over the items of a one-to-many of a row.
+    fn related(&mut self, scope: &mut Scope, at: At, field: FieldId) -> Result<(Select, At)> {
+        let FieldKind::OneToMany { related, related_field, .. } = self.found(at).field(field).kind else {
+            return Err(misplaced("a one-to-many"));
+        };
+        let key = self.key(at)?;
+        let to = self.open_as(related, at.is_guarded);
+        let mut select = Select::from_table(self.table(to), to.alias);
+        let outer = self.column(at, key);
+        match self.found(to).field(related_field).kind {
+            FieldKind::ManyToAny { collection_field, .. } => {
+                select.conditions.push(self.names(to, collection_field, at.collection));
+                select.conditions.push(Expr::KeyIs {
+                    key: Box::new(outer),
+                    text: Box::new(self.column(to, related_field)),
+                    column_type: self.column_type(at, key),
+                    seek: Seek::Text,
+                });
+            }
+            _ => select.conditions.push(equal(self.column(to, related_field), outer)),
+        }
+        select.conditions.extend(self.rule(scope, to)?);
+        Ok((select, to))
+    }
+
+    /// The item that a many-to-any points at, if it lies in that collection.
+    fn any(
+        &mut self,
+        scope: &mut Scope,
+        at: At,
+        field: FieldId,
+        related: CollectionId,
+    ) -> Result<(Select, At)> {
+        let FieldKind::ManyToAny { collection_field, .. } = self.found(at).field(field).kind else {
+            return Err(misplaced("a many-to-any"));
+        };
+        let to = self.open_as(related, at.is_guarded);
+        let key = self.key(to)?;
+        let mut select = Select::from_table(self.table(to), to.alias);
+        select.conditions.push(self.names(at, collection_field, related));
+        select.conditions.push(Expr::KeyIs {
+            key: Box::new(self.column(to, key)),
+            text: Box::new(self.column(at, field)),
+            column_type: self.column_type(to, key),
+            seek: Seek::Key,
+        });
+        select.conditions.extend(self.rule(scope, to)?);
+        Ok((select, to))
+    }
+
+    /// The field holds the name of this collection.
+    fn names(&self, at: At, field: FieldId, collection: CollectionId) -> Expr {
+        let name = Scalar::Text(Arc::clone(&self.schema.collection(collection).name));
+        equal(self.column(at, field), Expr::Param(Param::Value(name), Some(ColumnType::Text)))
+    }
+
+    /// A value of a row.
+    pub fn target(&mut self, at: At, target: &Target) -> Result<Expr> {
+        Ok(match target {
+            Target::Field(field) => match self.column_type(at, *field) {
+                ColumnType::Unknown { .. } => Expr::AsText(Box::new(self.column(at, *field))),
+                _ => self.column(at, *field),
+            },
+            Target::Function(function, field) => {
+                let column_type = self.column_type(at, *field);
+                Expr::Function(*function, Box::new(self.column(at, *field)), column_type)
+            }
+            Target::Count(field) => match &self.found(at).field(*field).column {
+                Some(column) => Expr::Length(Box::new(self.column(at, *field)), column.column_type.clone()),
+                None => {
+                    let mut scope = Scope::default();
+                    let (mut select, _) = self.related(&mut scope, at, *field)?;
+                    select.joins = scope.joins;
+                    select.columns.push(count());
+                    Expr::Scalar(Box::new(select))
+                }
+            },
+        })
+    }
+
+    /// A filter on a row.
+    pub fn filter(&mut self, scope: &mut Scope, at: At, filter: &Filter) -> Result<Expr> {
+        Ok(match filter {
+            Filter::And(parts) => match parts.as_slice() {
+                [] => Expr::True,
+                [only] => self.filter(scope, at, only)?,
+                _ => Expr::And(self.parts(scope, at, parts)?),
+            },
+            Filter::Or(parts) => match parts.as_slice() {
+                [] => Expr::False,
+                [only] => self.filter(scope, at, only)?,
+                _ => Expr::Or(self.parts(scope, at, parts)?),
+            },
+            Filter::Not(inner) => Expr::Not(Box::new(self.filter(scope, at, inner)?)),
+            Filter::Compare { target, condition } => {
+                let value = self.target(at, target)?;
+                self.condition(value, condition)?
+            }
+            Filter::ToOne { field, filter } => {
+                let to = self.join(scope, at, *field)?;
+                self.filter(scope, to, filter)?
+            }
+            Filter::ToAny { field, collection, filter } => {
+                let mut inner = Scope::default();
+                let (select, to) = self.any(&mut inner, at, *field, *collection)?;
+                self.exists(inner, select, to, filter, true)?
+            }
+            Filter::Some { field, filter: inner } | Filter::None { field, filter: inner } => {
+                let mut scope = Scope::default();
+                let (select, to) = self.related(&mut scope, at, *field)?;
+                self.exists(scope, select, to, inner, matches!(filter, Filter::Some { .. }))?
+            }
+            Filter::CurrentUser { target, comparison, user, users, path, field } => {
+                let value = self.target(at, target)?;
+                let mut inner = Scope::default();
+                // Everybody may compare with what is their own.
+                let mut here = self.open_as(*users, false);
+                let mut select = Select::from_table(self.table(here), here.alias);
+                let key = self.key(here)?;
+                select.conditions.push(equal(self.column(here, key), self.operand(user)));
+                for hop in path {
+                    here = self.join(&mut inner, here, *hop)?;
+                }
+                select.columns.push(self.column(here, *field));
+                select.joins = inner.joins;
+                Expr::Compare(Box::new(value), *comparison, Box::new(Expr::Scalar(Box::new(select))))
+            }
+        })
+    }
+
+    fn parts(&mut self, scope: &mut Scope, at: At, parts: &[Filter]) -> Result<Vec<Expr>> {
+        parts.iter().map(|part| self.filter(scope, at, part)).collect()
+    }
+
+    fn exists(
+        &mut self,
+        mut scope: Scope,
+        mut select: Select,
+        at: At,
+        filter: &Filter,
+        exists: bool,
+    ) -> Result<Expr> {
+        let filter = self.filter(&mut scope, at, filter)?;
+        push(&mut select.conditions, filter);
+        select.columns.push(Expr::One);
+        select.joins = scope.joins;
+        Ok(Expr::Exists(Box::new(select), exists))
+    }
+
+    /// A value to compare with.
+    fn operand(&self, operand: &Operand) -> Expr {
+        let param = match &operand.value {
+            Scalar::Null => Param::Null(match dialect::list_kind(self.dialect, &operand.column_type) {
+                super::ListKind::Int => NullKind::Int,
+                super::ListKind::Float => NullKind::Float,
+                super::ListKind::Text => NullKind::Text,
+            }),
+            value => Param::Value(dialect::stored(self.dialect, value, &operand.column_type)),
+        };
+        Expr::Param(param, Some(operand.column_type.clone()))
+    }
+
+    fn condition(&self, value: Expr, condition: &Condition) -> Result<Expr> {
+        let compare = |comparison: Comparison, operand: &Operand| {
+            Expr::Compare(Box::new(value.clone()), comparison, Box::new(self.operand(operand)))
+        };
+        Ok(match condition {
+            Condition::Null(is_null) => Expr::Null(Box::new(value), *is_null),
+            Condition::Equal(operand) => compare(Comparison::Equal, operand),
+            Condition::NotEqual(operand) => compare(Comparison::NotEqual, operand),
+            Condition::Less(operand) => compare(Comparison::Less, operand),
+            Condition::LessOrEqual(operand) => compare(Comparison::LessOrEqual, operand),
+            Condition::Greater(operand) => compare(Comparison::Greater, operand),
+            Condition::GreaterOrEqual(operand) => compare(Comparison::GreaterOrEqual, operand),
+            Condition::In(operands) => self.membership(value, operands, false),
+            Condition::NotIn(operands) => self.membership(value, operands, true),
+            Condition::Between(low, high) | Condition::NotBetween(low, high) => Expr::Between {
+                value: Box::new(value),
+                low: Box::new(self.operand(low)),
+                high: Box::new(self.operand(high)),
+                negated: matches!(condition, Condition::NotBetween(..)),
+            },
+            Condition::Like { text, place, ignore_case, negated } => Expr::Like {
+                value: Box::new(value),
+                pattern: pattern(text, *place, *ignore_case),
+                ignore_case: *ignore_case,
+                negated: *negated,
+            },
+            Condition::Empty(true) => {
+                Expr::Or(vec![Expr::Null(Box::new(value.clone()), true), Expr::IsEmptyText(Box::new(value))])
+            }
+            // Null is unknown here, and so not found.
+            Condition::Empty(false) => Expr::Not(Box::new(Expr::IsEmptyText(Box::new(value)))),
+            Condition::Matches(_) => {
+                return Err(Error::query("\"_regex\" can be used in validation rules only"));
+            }
+        })
+    }
+
+    /// A value among those of a list.
+    pub fn membership(&self, value: Expr, operands: &[Operand], negated: bool) -> Expr {
+        let Some(first) = operands.first() else {
+            // A list can only be empty where a variable stood for nothing.
+            return if negated { Expr::Null(Box::new(value), false) } else { Expr::False };
+        };
+        let column_type = first.column_type.clone();
+        let values = operands
+            .iter()
+            .map(|operand| match dialect::stored(self.dialect, &operand.value, &column_type) {
+                Scalar::Bool(value) => Scalar::Int(i64::from(value)),
+                value => value,
+            })
+            .collect();
+        let list = Param::List(dialect::list_kind(self.dialect, &column_type), values);
+        Expr::In { value: Box::new(value), list, column_type, negated }
+    }
+
+    /// A term of an order.
+    pub fn order(&mut self, scope: &mut Scope, at: At, sort: &Sort) -> Result<Order> {
+        let mut here = at;
+        for (position, hop) in sort.path.iter().enumerate() {
+            match self.found(here).field(*hop).kind {
+                FieldKind::OneToMany { .. } => {
+                    let value =
+                        self.extreme(here, *hop, &sort.path[position + 1..], &sort.target, sort.descending)?;
+                    return Ok(Order { value, descending: sort.descending, nullable: true });
+                }
+                _ => here = self.join(scope, here, *hop)?,
+            }
+        }
+        let value = self.target(here, &sort.target)?;
+        let nullable = !sort.path.is_empty() || self.is_nullable(here, &sort.target);
+        Ok(Order { value, descending: sort.descending, nullable })
+    }
+
+    fn is_nullable(&self, at: At, target: &Target) -> bool {
+        let found = self.found(at);
+        match target {
+            Target::Field(field) | Target::Function(_, field) | Target::Count(field) => {
+                let nullable = found.field(*field).column.as_ref().is_some_and(|column| column.nullable);
+                nullable && !found.primary_key.contains(field)
+            }
+        }
+    }
+
+    /// The smallest or largest value among the items of a one-to-many.
+    fn extreme(
+        &mut self,
+        at: At,
+        field: FieldId,
+        path: &[FieldId],
+        target: &Target,
+        descending: bool,
+    ) -> Result<Expr> {
+        let mut scope = Scope::default();
+        let (mut select, to) = self.related(&mut scope, at, field)?;
+        let sort = Sort { path: path.to_vec(), target: target.clone(), descending };
+        let order = self.order(&mut scope, to, &sort)?;
+        select.joins = scope.joins;
+        select.columns.push(order.value.clone());
+        select.conditions.push(Expr::Null(Box::new(order.value.clone()), false));
+        select.order.push(Order { nullable: false, ..order });
+        select.limit = Some(Expr::One);
+        Ok(Expr::Scalar(Box::new(select)))
+    }
+}
+
+/// How many rows.
+pub fn count() -> Expr {
+    Expr::Aggregate(crate::query::AggregateFunction::Count, None, super::ast::Figures::Plain)
+}
+
+/// Two values are equal.
+pub fn equal(left: Expr, right: Expr) -> Expr {
+    Expr::Compare(Box::new(left), Comparison::Equal, Box::new(right))
+}
+
+/// Adds a condition, the parts of an `AND` one by one.
+pub fn push(conditions: &mut Vec<Expr>, condition: Expr) {
+    match condition {
+        Expr::True => {}
+        Expr::And(parts) => conditions.extend(parts),
+        other => conditions.push(other),
+    }
+}
+
+/// The pattern that finds a text in a place. `%` and `_` in it stay wild cards, as in the public API.
+fn pattern(text: &Operand, place: Place, ignore_case: bool) -> Param {
+    let text = match &text.value {
+        Scalar::Text(text) => text.replace('\\', r"\\"),
+        _ => String::new(),
+    };
+    let text = if ignore_case { text.to_lowercase() } else { text };
+    let pattern = match place {
+        Place::Anywhere => format!("%{text}%"),
+        Place::Start => format!("{text}%"),
+        Place::End => format!("%{text}"),
+    };
+    Param::Value(Scalar::Text(pattern.into()))
+}
+
+/// A plan that does not fit its own schema, which only a mistake of ours can make.
+fn misplaced(what: &str) -> Error {
+    Error::internal(anyhow::anyhow!("{what} through a field of another kind"))
+}
