@@ -248,7 +248,7 @@ impl Error {
                 json!({ "service": service, "reason": reason })
             }
             Error::StatementTimeout { most_ms } => {
-                json!({ "limit": "STATEMENT_TIMEOUT_MS", "most": most_ms })
+                json!({ "limit": "STATEMENT_TIMEOUT", "most": most_ms })
             }
             Error::Internal { id, .. } => json!({ "id": id.to_string() }),
             Error::Forbidden

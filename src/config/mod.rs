@@ -109,8 +109,6 @@ pub struct AuthConfig {
 pub struct DatabaseConfig {
     /// Which, and where.
     pub target: DatabaseTarget,
-    /// Connections kept open.
-    pub pool_min: u32,
     /// Most connections.
     pub pool_max: u32,
     /// How long a request waits for a connection.

@@ -158,17 +158,9 @@ fn server(reader: &mut Reader<'_>) -> ServerConfig {
 }
 
 fn database(reader: &mut Reader<'_>) -> DatabaseConfig {
-    let pool_min = reader.or("DB_POOL__MIN", 0, value::whole(0, 10_000));
-    let pool_max = reader.or("DB_POOL__MAX", 10, value::whole(1, 10_000));
-    if pool_min > pool_max
-        && let Some((_, place)) = reader.sources.get("DB_POOL__MIN")
-    {
-        reader.findings.push(Finding::new("DB_POOL__MIN", place, "must not be above DB_POOL__MAX"));
-    }
     DatabaseConfig {
         target: database_target(reader),
-        pool_min,
-        pool_max,
+        pool_max: reader.or("DB_POOL__MAX", 16, value::whole(1, 10_000)),
         acquire_timeout: reader.or("DB_ACQUIRE_TIMEOUT", Duration::from_secs(5), value::duration),
         statement_timeout: reader.or("STATEMENT_TIMEOUT", Duration::from_secs(30), value::duration),
         sqlite_readers: reader.or("DB_SQLITE_READERS", 2, value::whole(1, 64)),
@@ -344,7 +336,6 @@ mod tests {
         );
         check_refused(&[("DATABASE_URL", "oracle://u:secret@h/d")], "", "", &["DATABASE_URL", "must begin"]);
         check_refused(&[("SECRET", "short")], "", "", &["SECRET (environment) must have at least 32"]);
-        check_refused(&[("DB_POOL__MIN", "5"), ("DB_POOL__MAX", "2")], "", "", &["DB_POOL__MIN"]);
         check_refused(&[], "", "port = [[1]]", &["PORT (tablature.toml)"]);
         check_refused(&[], "", "port = \n", &["tablature.toml: line 1"]);
         check_refused(&[], "no equals sign here", "", &[".env"]);

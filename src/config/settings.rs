@@ -88,8 +88,7 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
             setting("DB_DATABASE", "none", "Name of the database."),
             setting("DB_USER", "none", "User of the database."),
             setting("DB_PASSWORD", "none", "Their password."),
-            setting("DB_POOL__MIN", "0", "Connections to a database server that are kept open."),
-            setting("DB_POOL__MAX", "10", "Most connections to a database server."),
+            setting("DB_POOL__MAX", "16", "Most connections to a database server."),
             setting("DB_ACQUIRE_TIMEOUT", "5s", "How long a request waits for a connection."),
             setting(
                 "DB_SQLITE_READERS",
