@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use actix_web::HttpRequest;
+use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures::StreamExt;
 use serde_json::{Map, Value};
@@ -11,8 +13,10 @@ use crate::error::{Error, Result};
 /// How long a client may be silent in the middle of a body.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// How much of a body that is too large is still read, so that a client that only listens once everything is sent gets its answer.
+/// How much of a body that is not used is still read, so that a client that only listens once everything is sent gets its answer.
 const DRAINED_BYTES: usize = 64 << 20;
+/// How long a client may be silent meanwhile.
+const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
 /// What a JSON body may be.
 #[derive(Debug, Clone, Copy)]
@@ -23,8 +27,11 @@ pub struct JsonLimits {
     pub most_depth: usize,
 }
 
-/// Reads the whole body. One that came in one piece is not copied.
-pub(super) async fn read(payload: &mut Payload, most_bytes: usize) -> Result<Bytes> {
+/// Reads the whole body, of which the client announced this length. One that comes in one piece is not copied.
+pub(super) async fn read(payload: &mut Payload, announced: Option<u64>, most_bytes: usize) -> Result<Bytes> {
+    if announced.is_some_and(|bytes| bytes > most_bytes as u64) {
+        return Err(too_large(most_bytes));
+    }
     let Some(first) = next(payload).await? else { return Ok(Bytes::new()) };
     if first.len() > most_bytes {
         return Err(too_large(most_bytes));
@@ -53,15 +60,25 @@ async fn next(payload: &mut Payload) -> Result<Option<Bytes>> {
     }
 }
 
-/// Reads what is left of a body and forgets it.
-pub(super) async fn drain(payload: &mut Payload) {
+/// Reads what is left of a body and forgets it, unless more is announced than is worth it.
+pub(super) async fn drain(payload: &mut Payload, request: &HttpRequest) {
+    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let is_worth_it = announced(request).map_or(is_chunked, |bytes| bytes <= DRAINED_BYTES as u64);
+    if !is_worth_it {
+        return;
+    }
     let mut read = 0;
     while read < DRAINED_BYTES {
-        match next(payload).await {
-            Ok(Some(piece)) => read += piece.len(),
-            Ok(None) | Err(_) => break,
+        match tokio::time::timeout(DRAIN_IDLE, payload.next()).await {
+            Ok(Some(Ok(piece))) => read += piece.len(),
+            _ => break,
         }
     }
+}
+
+/// The length that the client announced.
+pub(super) fn announced(request: &HttpRequest) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn too_large(most_bytes: usize) -> Error {

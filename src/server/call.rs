@@ -89,20 +89,35 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The body as it was sent, at most as long as allowed.
-    pub async fn bytes(&mut self) -> Result<Bytes> {
-        body::read(self.payload, self.limits.most_bytes).await
+    /// The path with its parameters, as it was sent.
+    pub fn target(&self) -> &'a str {
+        self.http.uri().path_and_query().map_or("/", |target| target.as_str())
     }
 
-    /// The body as JSON. `None` when there is none, or when it is of another media type: such a body is read and not used, as in
-    /// the public API.
+    /// The body as it was sent, at most as long as allowed.
+    pub async fn bytes(&mut self) -> Result<Bytes> {
+        body::read(self.payload, body::announced(self.http), self.limits.most_bytes).await
+    }
+
+    /// The body as JSON; `None` when there is none. Fails with `UnsupportedMediaType` when it is something else.
     pub async fn json(&mut self) -> Result<Option<Value>> {
-        let is_json = self.header("content-type").is_some_and(is_json);
         let bytes = self.bytes().await?;
-        if bytes.is_empty() || !is_json {
+        self.parse(&bytes)
+    }
+
+    /// A body that was read before, as JSON; like [`Call::json`].
+    pub fn parse(&self, bytes: &[u8]) -> Result<Option<Value>> {
+        if bytes.is_empty() {
             return Ok(None);
         }
-        body::parse_json(&bytes, self.limits).map(Some)
+        let content_type = self.header("content-type").unwrap_or_default();
+        if !is_json(content_type) {
+            // A form of another site can send these without asking, so none of them may change anything.
+            let media_type =
+                content_type.split(';').next().unwrap_or_default().trim().chars().take(100).collect();
+            return Err(Error::UnsupportedMediaType { media_type });
+        }
+        body::parse_json(bytes, self.limits).map(Some)
     }
 }
 

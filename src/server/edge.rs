@@ -4,8 +4,10 @@ use std::cell::Cell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use actix_http::ConnectionType;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::{Data, Payload};
@@ -40,6 +42,8 @@ pub(super) struct Edge<R> {
     pub(super) limits: JsonLimits,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) compression: bool,
+    /// The server is about to stop: connections are not kept.
+    pub(super) is_stopping: Arc<AtomicBool>,
 }
 
 /// One request from end to end.
@@ -59,13 +63,16 @@ pub(super) async fn handle<R: Routes>(
         Err(Error::internal(anyhow::anyhow!("a panic, see the line before")))
     });
     // A connection whose body was not read to its end cannot be used again, and a client that still sends would not listen.
-    body::drain(&mut payload).await;
+    body::drain(&mut payload, &request).await;
 
     let (mut response, error) = match result {
         Ok(answer) => (respond::answer(answer), None),
         Err(error) => (respond::error(&error), Some(error)),
     };
     add_headers(&mut response, id);
+    if edge.is_stopping.load(Ordering::Relaxed) {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     let outcome = Outcome {
         route: route.get(),
         method: request.method(),

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::http::KeepAlive;
@@ -21,8 +22,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 2048;
-/// How long connections that are already established are still accepted once the server is told to stop.
-const LAST_ACCEPTS: Duration = Duration::from_millis(50);
+/// How long connections that are established are still accepted once the server is told to stop, and those in use are told with
+/// their next answer that it is the last.
+const LAST_ACCEPTS: Duration = Duration::from_millis(100);
 
 /// A server that listens and does not answer yet.
 pub struct Listening {
@@ -53,11 +55,13 @@ impl Listening {
 
     /// Answers until SIGTERM or SIGINT, then lets what runs finish and returns. A second signal ends the process at once.
     pub async fn serve<R: Routes>(self, config: &ServerConfig, routes: Arc<R>) -> io::Result<()> {
+        let is_stopping = Arc::new(AtomicBool::new(false));
         let edge = Data::new(Edge {
             routes,
             limits: JsonLimits { most_bytes: config.max_payload_bytes, most_depth: config.max_json_depth },
             trusted_proxies: config.trusted_proxies.clone(),
             compression: config.compression,
+            is_stopping: is_stopping.clone(),
         });
         let listener = self.listener.try_clone()?;
         let app = move || App::new().app_data(edge.clone()).default_service(web::to(edge::handle::<R>));
@@ -74,6 +78,7 @@ impl Listening {
         let running = tokio::spawn(async move {
             signals.next().await;
             tracing::info!("stopping: requests in flight are finished first");
+            is_stopping.store(true, Ordering::Relaxed);
             refuse_new_connections(&self.listener);
             tokio::time::sleep(LAST_ACCEPTS).await;
             tokio::spawn(async move {

@@ -13,6 +13,9 @@ mod observe;
 mod path;
 mod respond;
 
+#[cfg(test)]
+mod tests;
+
 pub use body::{JsonLimits, object, parse_json};
 pub use call::{Call, Credentials};
 pub use edge::Routes;
