@@ -14,4 +14,5 @@ pub mod sql;
 pub mod db;
 pub mod events;
 pub mod items;
+pub mod auth;
 pub mod server;

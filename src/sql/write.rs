@@ -256,6 +256,36 @@ pub fn delete(
     Statement { text: text.into(), params, columns }
 }
 
+/// Reads columns of the rows that match.
+pub fn lookup(
+    dialect: Dialect,
+    collection: &Collection,
+    columns: &[FieldId],
+    matches: &[Match<'_>],
+) -> Statement {
+    let (mut text, returned) = select_from(dialect, collection, columns);
+    let mut params = Vec::new();
+    push_where(&mut text, &mut params, dialect, collection, matches);
+    Statement { text: text.into(), params, columns: returned }
+}
+
+/// Reads columns of the rows in which a text column has this value, which is in lower case, in upper or lower case.
+///
+/// Databases differ in what is lower case beyond ASCII, so the caller compares again.
+pub fn lookup_ignoring_case(
+    dialect: Dialect,
+    collection: &Collection,
+    columns: &[FieldId],
+    field: FieldId,
+    lower: &str,
+) -> Statement {
+    let (mut text, returned) = select_from(dialect, collection, columns);
+    let _ = write!(text, " WHERE lower({})=", quote(dialect, &collection.field(field).name));
+    push_placeholder(&mut text, dialect, 1, &ColumnType::Text);
+    let params = vec![Param::Value(Scalar::Text(lower.into()))];
+    Statement { text: text.into(), params, columns: returned }
+}
+
 /// Reads columns of the rows that match, and keeps others from changing them until the end of the transaction.
 pub fn select(
     dialect: Dialect,
@@ -263,9 +293,7 @@ pub fn select(
     columns: &[FieldId],
     matches: &[Match<'_>],
 ) -> Statement {
-    let mut text = String::from("SELECT ");
-    let returned = push_columns(&mut text, dialect, collection, columns);
-    let _ = write!(text, " FROM {}", quote(dialect, &collection.name));
+    let (mut text, returned) = select_from(dialect, collection, columns);
     let mut params = Vec::new();
     push_where(&mut text, &mut params, dialect, collection, matches);
     match dialect {
@@ -274,6 +302,17 @@ pub fn select(
         Dialect::Postgres | Dialect::Mysql => text.push_str(" FOR UPDATE"),
     }
     Statement { text: text.into(), params, columns: returned }
+}
+
+fn select_from(
+    dialect: Dialect,
+    collection: &Collection,
+    columns: &[FieldId],
+) -> (String, Arc<[ColumnType]>) {
+    let mut text = String::from("SELECT ");
+    let returned = push_columns(&mut text, dialect, collection, columns);
+    let _ = write!(text, " FROM {}", quote(dialect, &collection.name));
+    (text, returned)
 }
 
 /// Reads the key of the only row of a singleton.

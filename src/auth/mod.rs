@@ -1,0 +1,104 @@
+//! Who is there: signing in, tokens, and the accountability of every request.
+//!
+//! Start at [`Authenticator::authenticate`], which every request passes, and [`Authenticator::login`]. Knows no HTTP.
+
+mod callers;
+mod login;
+mod password;
+mod secret;
+mod setup;
+mod store;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::access::{AccessRules, Accountability};
+use crate::config::{AuthConfig, Secret};
+use crate::db::Database;
+use crate::error::{Error, Result};
+use crate::schema::Schema;
+
+pub use callers::Client;
+use callers::{Caller, Callers};
+pub use login::Tokens;
+use password::Passwords;
+pub use secret::load_secret;
+pub use setup::{NewAdministrator, create_administrator, ensure_administrator, renew_static_token};
+use store::Store;
+use token::Keys;
+pub use token::static_hash;
+
+/// Makes accountabilities out of tokens, and tokens out of passwords.
+pub struct Authenticator {
+    store: Store,
+    keys: Keys,
+    passwords: Passwords,
+    callers: Callers,
+    access_token_ttl: Duration,
+    refresh_token_ttl: Duration,
+}
+
+impl Authenticator {
+    /// An authenticator that signs with this secret.
+    pub fn new(db: Database, secret: &Secret<String>, config: &AuthConfig) -> Self {
+        Authenticator {
+            store: Store::new(db),
+            keys: Keys::new(secret),
+            passwords: Passwords::new(),
+            callers: Callers::new(),
+            access_token_ttl: config.access_token_ttl,
+            refresh_token_ttl: config.refresh_token_ttl,
+        }
+    }
+
+    /// Who sends a request with this token, and what that allows.
+    ///
+    /// What was found is believed for a second, so that a change made by another node acts within one. Fails with
+    /// `InvalidCredentials` for a token that nobody has, `TokenExpired` or `InvalidToken` for one that is no longer or not valid.
+    pub async fn authenticate(
+        &self,
+        schema: &Schema,
+        token: &str,
+        client: Client<'_>,
+        now: Timestamp,
+    ) -> Result<(Arc<Accountability>, Arc<AccessRules>)> {
+        let digest = token::digest(token);
+        if let Some(caller) = self.callers.find(&digest) {
+            return caller.speak(client, now);
+        }
+        let generation = self.callers.generation();
+        let caller = Arc::new(self.look_up(schema, token, now).await?);
+        self.callers.keep(digest, caller.clone(), generation);
+        caller.speak(client, now)
+    }
+
+    /// Nobody who was known is believed any more: for those who change users, roles, policies or sessions.
+    pub fn forget_all(&self) {
+        self.callers.forget_all();
+    }
+
+    async fn look_up(&self, schema: &Schema, token: &str, now: Timestamp) -> Result<Caller> {
+        let (user, expires) = match self.keys.verify(token)? {
+            Some(access) => {
+                let is_alive = self.store.session(schema, &access.session).await?.is_some_and(|session| {
+                    session.user.as_deref() == Some(access.user.as_str()) && session.expires > now
+                });
+                if !is_alive {
+                    return Err(Error::InvalidCredentials);
+                }
+                (self.store.user_by_id(schema, &access.user).await?, Some(access.expires))
+            }
+            None if token::may_be_static(token) => (self.store.user_by_token(schema, token).await?, None),
+            None => return Err(Error::InvalidCredentials),
+        };
+        let user = user.filter(store::User::is_active).ok_or(Error::InvalidCredentials)?;
+        let rights = self.store.rights(schema, &user).await?;
+        Ok(Caller::new(user, rights, expires))
+    }
+}

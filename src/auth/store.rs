@@ -1,0 +1,296 @@
+//! The rows behind users, their rights and their sessions.
+
+use jiff::{SignedDuration, Timestamp};
+use subtle::ConstantTimeEq;
+
+use super::token;
+use crate::db::{Database, Row, Transaction};
+use crate::error::{Error, Result};
+use crate::filter::Scalar;
+use crate::schema::{Collection, FieldId, Schema};
+use crate::sql::Statement;
+use crate::sql::write::{self, Insert, Match};
+
+/// Deepest chain of roles that is followed, so that a circle ends.
+const MOST_ROLES: usize = 32;
+
+/// One user, as far as signing in needs it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct User {
+    pub(super) id: String,
+    pub(super) email: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) status: String,
+    pub(super) role: Option<String>,
+    pub(super) token: Option<String>,
+    pub(super) provider: String,
+    pub(super) has_second_factor: bool,
+}
+
+const USER_COLUMNS: &[&str] =
+    &["id", "email", "password", "status", "role", "token", "provider", "tfa_secret"];
+
+impl User {
+    fn from_row(row: &Row) -> Self {
+        let text = |column| row.text(column).map(|text| text.to_string());
+        User {
+            id: text(0).unwrap_or_default(),
+            email: text(1),
+            password: text(2),
+            status: text(3).unwrap_or_default(),
+            role: text(4),
+            token: text(5),
+            provider: text(6).unwrap_or_default(),
+            has_second_factor: text(7).is_some(),
+        }
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+}
+
+/// What policies give to a user.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rights {
+    pub(super) roles: Vec<String>,
+    pub(super) policies: Vec<String>,
+    pub(super) admin: bool,
+}
+
+/// One session, by the hash of its refresh token.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    pub(super) token: String,
+    pub(super) user: Option<String>,
+    pub(super) expires: Timestamp,
+    pub(super) next_token: Option<String>,
+    is_of_share: bool,
+}
+
+const SESSION_COLUMNS: &[&str] = &["token", "user", "expires", "next_token", "share"];
+
+impl Session {
+    fn from_row(row: &Row) -> Result<Self> {
+        let text = |column| row.text(column).map(|text| text.to_string());
+        let expires = text(2).unwrap_or_default();
+        Ok(Session {
+            token: text(0).unwrap_or_default(),
+            user: text(1),
+            expires: expires.parse().map_err(Error::internal)?,
+            next_token: text(3),
+            is_of_share: text(4).is_some(),
+        })
+    }
+}
+
+pub(super) struct Store {
+    pub(super) db: Database,
+}
+
+impl Store {
+    pub(super) fn new(db: Database) -> Self {
+        Store { db }
+    }
+
+    pub(super) async fn user_by_id(&self, schema: &Schema, id: &str) -> Result<Option<User>> {
+        let users = self.users(schema, "id", &[id]).await?;
+        Ok(users.into_iter().next())
+    }
+
+    /// The user with this static token. Databases that were served by others may hold it as it is instead of its hash.
+    pub(super) async fn user_by_token(&self, schema: &Schema, token: &str) -> Result<Option<User>> {
+        let hash = token::static_hash(token);
+        let users = self.users(schema, "token", &[&hash, token]).await?;
+        // Collations may take different texts for equal; here they must be the same byte for byte.
+        Ok(users.into_iter().find(|user| {
+            let kept = user.token.as_deref().unwrap_or_default().as_bytes();
+            bool::from(kept.ct_eq(hash.as_bytes()) | kept.ct_eq(token.as_bytes()))
+        }))
+    }
+
+    /// The user with this e-mail, upper and lower case being the same.
+    pub(super) async fn user_by_email(&self, schema: &Schema, email: &str) -> Result<Option<User>> {
+        let lower = email.to_lowercase();
+        let is_theirs = |user: &User| user.email.as_deref().is_some_and(|kept| kept.to_lowercase() == lower);
+        let as_written = self.users(schema, "email", &[email, &lower]).await?;
+        if let Some(user) = as_written.into_iter().find(is_theirs) {
+            return Ok(Some(user));
+        }
+        let users = collection(schema, "directus_users")?;
+        let columns = fields(users, USER_COLUMNS)?;
+        let statement =
+            write::lookup_ignoring_case(self.db.dialect(), users, &columns, field(users, "email")?, &lower);
+        Ok(self.db.rows(&statement).await?.iter().map(User::from_row).find(is_theirs))
+    }
+
+    async fn users(&self, schema: &Schema, by: &str, values: &[&str]) -> Result<Vec<User>> {
+        let rows = self.rows(schema, "directus_users", USER_COLUMNS, by, values).await?;
+        Ok(rows.iter().map(User::from_row).collect())
+    }
+
+    pub(super) async fn session(&self, schema: &Schema, token_hash: &str) -> Result<Option<Session>> {
+        let rows = self.rows(schema, "directus_sessions", SESSION_COLUMNS, "token", &[token_hash]).await?;
+        let session = rows.first().map(Session::from_row).transpose()?;
+        Ok(session.filter(|session| !session.is_of_share))
+    }
+
+    /// The roles and policies of a user, and whether they make an administrator.
+    pub(super) async fn rights(&self, schema: &Schema, user: &User) -> Result<Rights> {
+        let mut roles = Vec::new();
+        let mut next = user.role.clone();
+        while let Some(role) = next.take().filter(|role| roles.len() < MOST_ROLES && !roles.contains(role)) {
+            let rows = self.rows(schema, "directus_roles", &["parent"], "id", &[&role]).await?;
+            next = rows.first().and_then(|row| row.text(0)).map(|parent| parent.to_string());
+            roles.push(role);
+        }
+        let mut granted = self.rows(schema, "directus_access", &["policy"], "user", &[&user.id]).await?;
+        if !roles.is_empty() {
+            let names: Vec<&str> = roles.iter().map(String::as_str).collect();
+            granted.extend(self.rows(schema, "directus_access", &["policy"], "role", &names).await?);
+        }
+        let mut policies: Vec<String> =
+            granted.iter().filter_map(|row| row.text(0)).map(|id| id.to_string()).collect();
+        policies.sort_unstable();
+        policies.dedup();
+        if policies.is_empty() {
+            return Ok(Rights { roles, policies, admin: false });
+        }
+        let ids: Vec<&str> = policies.iter().map(String::as_str).collect();
+        let columns = ["id", "admin_access", "ip_access"];
+        let rows = self.rows(schema, "directus_policies", &columns, "id", &ids).await?;
+        // A policy for certain addresses gives nothing as long as addresses are not compared.
+        let admin = rows
+            .iter()
+            .any(|row| row.bool(1) == Some(true) && row.text(2).is_none_or(|addresses| addresses.is_empty()));
+        Ok(Rights { roles, policies, admin })
+    }
+
+    async fn rows(
+        &self,
+        schema: &Schema,
+        name: &str,
+        columns: &[&str],
+        by: &str,
+        values: &[&str],
+    ) -> Result<Vec<Row>> {
+        let collection = collection(schema, name)?;
+        let values: Vec<Scalar> = values.iter().map(|value| text(value)).collect();
+        let matches = [Match { field: field(collection, by)?, values: &values }];
+        let statement = write::lookup(self.db.dialect(), collection, &fields(collection, columns)?, &matches);
+        self.db.rows(&statement).await
+    }
+}
+
+/// A statement with the names of a system collection, for whoever has a transaction.
+pub(super) struct Table<'a> {
+    collection: &'a Collection,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(schema: &'a Schema, name: &str) -> Result<Self> {
+        Ok(Table { collection: collection(schema, name)? })
+    }
+
+    pub(super) async fn insert(&self, tx: &mut Transaction, row: Vec<(&str, Scalar)>) -> Result<()> {
+        let names: Vec<&str> = row.iter().map(|(name, _)| *name).collect();
+        let columns = fields(self.collection, &names)?;
+        let values = row.into_iter().map(|(_, value)| value).collect();
+        match write::insert(tx.dialect(), self.collection, &columns, vec![values], None) {
+            Insert::Statements(statements) => {
+                for statement in &statements {
+                    tx.execute(statement).await?;
+                }
+            }
+            Insert::Each(statement, rows) => {
+                tx.execute_each(&statement, &rows).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn update(
+        &self,
+        tx: &mut Transaction,
+        key: &str,
+        row: Vec<(&str, Scalar)>,
+    ) -> Result<u64> {
+        let values = row
+            .into_iter()
+            .map(|(name, value)| Ok((field(self.collection, name)?, value)))
+            .collect::<Result<Vec<_>>>()?;
+        let key_field = self.key()?;
+        let statement = write::update(tx.dialect(), self.collection, values, key_field, &[text(key)], &[]);
+        tx.execute(&statement).await
+    }
+
+    pub(super) async fn delete(&self, tx: &mut Transaction, by: &str, values: &[Scalar]) -> Result<u64> {
+        let matches = [Match { field: field(self.collection, by)?, values }];
+        tx.execute(&write::delete(tx.dialect(), self.collection, &matches, &[])).await
+    }
+
+    /// Reads rows, and keeps others from changing them until the end of the transaction.
+    pub(super) async fn locked(
+        &self,
+        tx: &mut Transaction,
+        columns: &[&str],
+        by: &str,
+        value: &str,
+    ) -> Result<Vec<Row>> {
+        let values = [text(value)];
+        let matches = [Match { field: field(self.collection, by)?, values: &values }];
+        let columns = fields(self.collection, columns)?;
+        tx.rows(&write::select(tx.dialect(), self.collection, &columns, &matches)).await
+    }
+
+    pub(super) async fn is_empty(&self, tx: &mut Transaction) -> Result<bool> {
+        let statement: Statement = write::select_first_key(tx.dialect(), self.collection, self.key()?);
+        Ok(tx.rows(&statement).await?.is_empty())
+    }
+
+    fn key(&self) -> Result<FieldId> {
+        self.collection.key().ok_or_else(|| missing(&self.collection.name, "key"))
+    }
+}
+
+pub(super) async fn locked_session(
+    tx: &mut Transaction,
+    schema: &Schema,
+    token_hash: &str,
+) -> Result<Option<Session>> {
+    let sessions = Table::new(schema, "directus_sessions")?;
+    let rows = sessions.locked(tx, SESSION_COLUMNS, "token", token_hash).await?;
+    let session = rows.first().map(Session::from_row).transpose()?;
+    Ok(session.filter(|session| !session.is_of_share))
+}
+
+pub(super) fn text(value: &str) -> Scalar {
+    Scalar::Text(value.into())
+}
+
+/// A moment in the form that timestamp columns take.
+pub(super) fn moment(moment: Timestamp) -> Scalar {
+    Scalar::Text(moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string().into())
+}
+
+/// A moment that lies this much later; never before, whatever the clock says.
+pub(super) fn later(now: Timestamp, by: std::time::Duration) -> Timestamp {
+    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+fn collection<'a>(schema: &'a Schema, name: &str) -> Result<&'a Collection> {
+    schema.get(name).ok_or_else(|| missing(name, "collection"))
+}
+
+fn field(collection: &Collection, name: &str) -> Result<FieldId> {
+    collection.find(name).ok_or_else(|| missing(&collection.name, name))
+}
+
+fn fields(collection: &Collection, names: &[&str]) -> Result<Vec<FieldId>> {
+    names.iter().map(|name| field(collection, name)).collect()
+}
+
+fn missing(collection: &str, what: &str) -> Error {
+    Error::internal(anyhow::anyhow!("the model lacks {collection}: {what}"))
+}

@@ -1,0 +1,234 @@
+//! Tokens: made, signed, verified, and hashed for keeping.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::config::Secret;
+use crate::error::{Error, Result};
+
+/// Who signs, as the public API names it: programs that verify tokens themselves look for it.
+const ISSUER: &str = "directus";
+/// What an access token is for (RFC 8725, 3.11): a token of another kind is none, whatever it claims.
+const ACCESS_TYPE: &str = "at+jwt";
+/// Member of the header that names the session, whose hash is not among the claims of the public API.
+const SESSION: &str = "sid";
+/// What is kept of a static token begins so, which no token may.
+const HASH_MARK: &str = "sha256:";
+
+/// What an access token says, as in the public API.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Claims {
+    id: String,
+    role: Option<String>,
+    app_access: bool,
+    admin_access: bool,
+    iat: i64,
+    exp: i64,
+    iss: String,
+}
+
+/// Whom a valid access token speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AccessToken {
+    pub(super) user: String,
+    /// Hash of the refresh token that it was issued with.
+    pub(super) session: String,
+    pub(super) expires: Timestamp,
+}
+
+/// The key of this installation.
+pub(super) struct Keys {
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    validation: Validation,
+}
+
+impl Keys {
+    pub(super) fn new(secret: &Secret<String>) -> Self {
+        let secret = secret.expose().as_bytes();
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_required_spec_claims(&["exp", "iss"]);
+        validation.leeway = 60;
+        Keys {
+            encoding: EncodingKey::from_secret(secret),
+            decoding: DecodingKey::from_secret(secret),
+            validation,
+        }
+    }
+
+    /// Signs an access token.
+    pub(super) fn sign(
+        &self,
+        user: &str,
+        role: Option<&str>,
+        admin: bool,
+        session: &str,
+        now: Timestamp,
+        life: Duration,
+    ) -> Result<String> {
+        let mut header = Header::new(Algorithm::HS256);
+        header.typ = Some(ACCESS_TYPE.to_owned());
+        header.extras.insert(SESSION, session);
+        let claims = Claims {
+            id: user.to_owned(),
+            role: role.map(str::to_owned),
+            app_access: admin,
+            admin_access: admin,
+            iat: now.as_second(),
+            exp: now.as_second() + life.as_secs() as i64,
+            iss: ISSUER.to_owned(),
+        };
+        jsonwebtoken::encode(&header, &claims, &self.encoding).map_err(Error::internal)
+    }
+
+    /// Verifies an access token. `None` when it is none of ours by its looks, and so may be a static token.
+    ///
+    /// Fails with `TokenExpired` or, for whatever else is wrong with it, with `InvalidToken`.
+    pub(super) fn verify(&self, token: &str) -> Result<Option<AccessToken>> {
+        if !claims_to_be_ours(token) {
+            return Ok(None);
+        }
+        let valid =
+            jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::ExpiredSignature => Error::TokenExpired,
+                    _ => Error::InvalidToken,
+                }
+            })?;
+        let session = valid.header.extras.get::<String>(SESSION).ok().flatten();
+        match (valid.header.typ.as_deref(), session) {
+            (Some(ACCESS_TYPE), Some(session)) => {
+                let expires = Timestamp::from_second(valid.claims.exp).map_err(|_| Error::InvalidToken)?;
+                Ok(Some(AccessToken { user: valid.claims.id, session, expires }))
+            }
+            _ => Err(Error::InvalidToken),
+        }
+    }
+}
+
+/// Three parts, the middle one naming us as issuer.
+fn claims_to_be_ours(token: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Issuer {
+        iss: String,
+    }
+    token.bytes().filter(|byte| *byte == b'.').count() == 2
+        && insecure_decode_claims::<Issuer>(token).is_ok_and(|claims| claims.iss == ISSUER)
+}
+
+/// A token nobody can guess: 244 random bits.
+pub(super) fn random() -> String {
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+    bytes[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Digest of a token: the key of caches.
+pub(super) fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// Digest of a token as text: what is kept of refresh tokens.
+pub(super) fn hash(token: &str) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in digest(token) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// What is kept of a static token. Nobody who reads it can use it: [`may_be_static`] refuses it as a token.
+pub fn static_hash(token: &str) -> String {
+    format!("{HASH_MARK}{}", hash(token))
+}
+
+/// Whether a text can be a static token at all.
+pub(super) fn may_be_static(token: &str) -> bool {
+    !token.is_empty() && token.len() <= 255 && !token.starts_with(HASH_MARK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> Keys {
+        Keys::new(&Secret::new("0123456789abcdef0123456789abcdef".to_owned()))
+    }
+
+    fn sign(now: Timestamp) -> String {
+        keys().sign("u", Some("r"), true, "s", now, Duration::from_secs(900)).expect("signed")
+    }
+
+    #[test]
+    fn access_tokens_come_back() {
+        let now = Timestamp::now();
+        let token = keys().verify(&sign(now)).expect("valid").expect("ours");
+        assert_eq!((token.user.as_str(), token.session.as_str()), ("u", "s"));
+        assert_eq!(token.expires.as_second(), now.as_second() + 900);
+    }
+
+    #[test]
+    fn old_and_changed_tokens_are_refused() {
+        let old = sign(Timestamp::from_second(1_000_000_000).expect("a time"));
+        assert!(matches!(keys().verify(&old), Err(Error::TokenExpired)));
+
+        let mut changed = sign(Timestamp::now());
+        changed.truncate(changed.len() - 4);
+        changed.push_str("AAAA");
+        assert!(matches!(keys().verify(&changed), Err(Error::InvalidToken)));
+
+        let other = Keys::new(&Secret::new("another key, thirty two characters".to_owned()));
+        assert!(matches!(other.verify(&sign(Timestamp::now())), Err(Error::InvalidToken)));
+    }
+
+    #[test]
+    fn other_purposes_and_algorithms_are_refused() {
+        let claims = Claims {
+            id: "u".to_owned(),
+            role: None,
+            app_access: true,
+            admin_access: true,
+            iat: 0,
+            exp: Timestamp::now().as_second() + 900,
+            iss: ISSUER.to_owned(),
+        };
+        for header in [Header::new(Algorithm::HS256), Header::new(Algorithm::HS512)] {
+            let token = jsonwebtoken::encode(&header, &claims, &keys().encoding).expect("signed");
+            assert!(matches!(keys().verify(&token), Err(Error::InvalidToken)), "{header:?}");
+        }
+        let unsigned = format!(
+            "{}.{}.",
+            URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt","sid":"s"}"#),
+            URL_SAFE_NO_PAD.encode(serde_json::to_string(&claims).expect("JSON"))
+        );
+        assert!(matches!(keys().verify(&unsigned), Err(Error::InvalidToken)));
+    }
+
+    #[test]
+    fn what_is_no_token_of_ours_may_be_a_static_one() {
+        for token in ["", "abc", "a.b.c", "eyJhbGciOiJIUzI1NiJ9.e30.aaaa"] {
+            assert_eq!(keys().verify(token).expect("no error"), None, "{token}");
+        }
+        assert!(may_be_static("abc"));
+        assert!(!may_be_static(&static_hash("abc")));
+        assert_eq!(hash("abc").len(), 64);
+    }
+
+    #[test]
+    fn random_tokens_differ() {
+        assert_ne!(random(), random());
+        assert!(random().len() >= 43);
+    }
+}
