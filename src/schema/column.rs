@@ -27,7 +27,7 @@ pub fn build(
     column.indexed = decl.index;
     column.checks.required = decl.required;
     if (decl.unique || decl.index) && matches!(column.column_type, ColumnType::Json | ColumnType::Binary) {
-        let message = format!("a {} field cannot have an index", column.column_type);
+        let message = format!("the type {} cannot have an index", column.column_type);
         findings.push(Diagnostic::error(&name.at, message));
     }
     let before = findings.errors();
@@ -47,7 +47,7 @@ fn read_choices(decl: &ColumnDecl, column: &mut Column, findings: &mut Findings)
     let entry_type = match &column.column_type {
         ColumnType::Csv => ColumnType::Text,
         ColumnType::Boolean | ColumnType::Json | ColumnType::Binary | ColumnType::Hash => {
-            let message = format!("\"choices\" does not apply to a {} field", column.column_type);
+            let message = format!("\"choices\" does not apply to the type {}", column.column_type);
             findings.push(Diagnostic::error(&node.at, message));
             return;
         }
@@ -82,7 +82,7 @@ fn read_choices(decl: &ColumnDecl, column: &mut Column, findings: &mut Findings)
             }
             Err(expected) => {
                 let message =
-                    format!("the choice {} does not fit a {} field", shown(&node), column.column_type);
+                    format!("the choice {} does not fit the type {}", shown(&node), column.column_type);
                 findings.push(Diagnostic::error(&node.at, message).expected(expected));
             }
         }
@@ -95,7 +95,7 @@ fn read_bounds(decl: &ColumnDecl, column: &mut Column, findings: &mut Findings) 
     let mut bound = |name: &str, node: &Option<Node>| {
         let node = node.as_ref()?;
         if !is_ordered {
-            let message = format!("\"{name}\" does not apply to a {column_type} field");
+            let message = format!("\"{name}\" does not apply to the type {column_type}");
             let diagnostic = Diagnostic::error(&node.at, message);
             findings.push(if has_length(column_type) {
                 diagnostic.expected(format!("\"{name}_length\""))
@@ -106,7 +106,7 @@ fn read_bounds(decl: &ColumnDecl, column: &mut Column, findings: &mut Findings) 
         }
         fit(node, column_type)
             .map_err(|expected| {
-                let message = format!("{name} {} does not fit a {column_type} field", shown(node));
+                let message = format!("{name} {} does not fit the type {column_type}", shown(node));
                 findings.push(Diagnostic::error(&node.at, message).expected(expected));
             })
             .ok()
@@ -123,7 +123,7 @@ fn read_bounds(decl: &ColumnDecl, column: &mut Column, findings: &mut Findings) 
         let (count, at) = count.as_ref()?;
         if !has_length(column_type) {
             findings
-                .push(Diagnostic::error(at, format!("\"{name}\" does not apply to a {column_type} field")));
+                .push(Diagnostic::error(at, format!("\"{name}\" does not apply to the type {column_type}")));
             return None;
         }
         Some(*count)
@@ -144,7 +144,7 @@ fn has_length(column_type: &ColumnType) -> bool {
 fn read_pattern(decl: &ColumnDecl, column: &mut Column, findings: &mut Findings) {
     let Some((pattern, at)) = &decl.pattern else { return };
     if !matches!(column.column_type, ColumnType::String { .. } | ColumnType::Text) {
-        let message = format!("\"pattern\" does not apply to a {} field", column.column_type);
+        let message = format!("\"pattern\" does not apply to the type {}", column.column_type);
         findings.push(Diagnostic::error(at, message));
         return;
     }
@@ -180,7 +180,7 @@ fn default(
                 ColumnType::Uuid => format!("uuid, or {expected}"),
                 _ => expected,
             };
-            let message = format!("the default {} does not fit a {column_type} field", shown(node));
+            let message = format!("the default {} does not fit the type {column_type}", shown(node));
             findings.push(Diagnostic::error(&node.at, message).expected(expected));
             return None;
         }

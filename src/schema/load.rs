@@ -47,8 +47,8 @@ pub fn load(files: &[SourceFile], version: u64) -> (Option<Loaded>, Vec<Diagnost
             None => unread.extend(stem(&file.path).map(str::to_owned)),
         }
     }
-    decls.sort_by(|left, right| left.name.text.cmp(&right.name.text));
     let mut decls = without_twins(decls, &mut findings);
+    decls.sort_by(|left, right| left.name.text.cmp(&right.name.text));
     for decl in &mut decls {
         declare::ensure_key(decl, &mut findings);
     }

@@ -12,6 +12,7 @@ pub mod diff;
 mod field;
 mod findings;
 mod generate;
+mod json_schema;
 mod keys;
 mod load;
 mod merge;
@@ -25,6 +26,7 @@ mod types;
 mod values;
 
 pub use diff::{Diff, DiffOptions, diff};
+pub use json_schema::json_schema;
 pub use load::{Loaded, SourceFile, load};
 pub use merge::{FoundReference, merge_database_tables};
 pub use model::*;

@@ -189,6 +189,15 @@ impl Resolver<'_> {
             }
             None => {
                 let near = self.only_to_one(between, &decl.name.text, through, findings);
+                if target.text == decl.name.text {
+                    // One m2o cannot be both ends; with two of them the message above says what to write.
+                    if near.is_some() {
+                        let message =
+                            format!("{} has one m2o to {} and needs two", between.name.text, target.text);
+                        findings.push(Diagnostic::error(&through.junction.at, message));
+                    }
+                    return None;
+                }
                 let far = self.only_to_one(between, &target.text, through, findings);
                 (near?, far?)
             }

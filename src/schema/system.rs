@@ -1,5 +1,7 @@
 //! The collections of the system, in the same format as everybody's.
 
+use std::sync::LazyLock;
+
 use super::declare::{self, CollectionDecl};
 use super::findings::Findings;
 use super::model::Origin;
@@ -38,9 +40,12 @@ const FILES: &[(&str, &str)] = &[
     ("system/directus_versions.yaml", include_str!("system/directus_versions.yaml")),
 ];
 
+/// Read once: a project that is watched is loaded on every save.
+static COLLECTIONS: LazyLock<Vec<CollectionDecl>> = LazyLock::new(|| read(&mut Findings::default()));
+
 /// All system collections as declared. The test below makes sure that their files are flawless.
 pub fn collections() -> Vec<CollectionDecl> {
-    read(&mut Findings::default())
+    COLLECTIONS.clone()
 }
 
 /// Whether a place is in one of these files, which are part of the program.

@@ -98,9 +98,8 @@ pub fn describe(column_type: &ColumnType) -> String {
 fn decimal(number: &Number, precision: u8, scale: u8) -> Option<Value> {
     let exact = BigDecimal::from_str(&number.to_string()).ok()?;
     let scaled = exact.with_scale(i64::from(scale));
-    let whole_digits = u64::from(precision - scale);
-    let fits =
-        scaled == exact && scaled.abs() < BigDecimal::from(10u64.pow(u32::try_from(whole_digits).ok()?));
+    let most = BigDecimal::from(10u64.pow(u32::from(precision - scale)));
+    let fits = scaled == exact && scaled.abs() < most;
     fits.then(|| Number::from_str(&scaled.to_plain_string()).ok()).flatten().map(Value::Number)
 }
 

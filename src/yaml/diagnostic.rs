@@ -94,11 +94,15 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         return None;
     }
     let wanted = name.to_lowercase();
-    let most = (wanted.chars().count() / 3).max(1);
+    let length = wanted.chars().count();
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= most)
+        .filter(|(distance, candidate)| {
+            let longer = length.max(candidate.chars().count());
+            // At least one letter has to be the same.
+            *distance <= (longer / 3).max(1) && *distance < length
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }

@@ -246,7 +246,7 @@ fn commented(value: &Value, every: usize) -> String {
 fn paths(value: &Value, above: &[String], all: &mut Vec<Vec<String>>) {
     if let Value::Object(map) = value {
         for (key, value) in map {
-            let path = [above, &[key.clone()]].concat();
+            let path = [above, std::slice::from_ref(key)].concat();
             all.push(path.clone());
             paths(value, &path, all);
         }
