@@ -4,21 +4,26 @@
 //! what another refuses. `write` lists the steps of a write, `nested` turns payloads into trees of items, `run` carries them out
 //! in one transaction. Nothing here knows HTTP.
 
+mod answer;
 mod defaults;
 mod faults;
 pub mod hashing;
+mod idempotency;
 mod journal;
 pub mod nested;
 pub mod plan;
 mod relations;
 mod render;
 pub mod run;
+mod seed;
 mod service;
 pub mod sort;
 pub mod validate;
 pub mod values;
 pub mod write;
 
+pub use answer::WriteAnswer;
+pub use idempotency::IdempotencyKey;
 pub use nested::ItemPayload;
 pub use service::{ItemsService, ItemsSettings};
 pub use write::{Operation, Targets, Written};

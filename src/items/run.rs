@@ -171,6 +171,13 @@ impl<'t> Run<'t> {
         Ok(changed)
     }
 
+    /// Sets columns of one item and leaves no trace in the journal: the second half of its creation.
+    pub(super) async fn set_columns(&mut self, item: &ItemWrite) -> Result<()> {
+        let schema = self.schema();
+        let collection = schema.collection(item.collection);
+        self.update_rows(collection, item, item.key.as_slice()).await.map(|_| ())
+    }
+
     /// Removes items. Gives the keys that were there.
     pub async fn delete(
         &mut self,

@@ -1,11 +1,14 @@
 //! The value behind the door.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwapOption;
 
+use super::idempotency::Running;
 use super::journal::CountingStep;
 use super::validate::Rules;
+use crate::access::Context;
 use crate::db::Database;
 use crate::events::Events;
 use crate::query::QueryLimits;
@@ -34,6 +37,9 @@ pub struct ItemsService {
     pub(super) events: Events,
     pub(super) settings: ItemsSettings,
     pub(super) counting_step: CountingStep,
+    pub(super) running: Running,
+    /// When answers under idempotency keys were last thrown away, in seconds since 1970.
+    last_forgotten_s: AtomicI64,
     rules: ArcSwapOption<Rules>,
 }
 
@@ -45,6 +51,8 @@ impl ItemsService {
             events,
             settings,
             counting_step: CountingStep::default(),
+            running: Running::default(),
+            last_forgotten_s: AtomicI64::new(0),
             rules: ArcSwapOption::empty(),
         }
     }
@@ -61,5 +69,16 @@ impl ItemsService {
             self.rules.store(Some(rules.clone()));
         }
         rules
+    }
+
+    /// Is it time to throw old answers away? True for one caller per interval.
+    pub(super) fn is_time_to_forget(&self, ctx: &Context, every_s: i64) -> bool {
+        let now_s = ctx.now.as_second();
+        let last_s = self.last_forgotten_s.load(Ordering::Relaxed);
+        now_s - last_s >= every_s
+            && self
+                .last_forgotten_s
+                .compare_exchange(last_s, now_s, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }

@@ -1,19 +1,23 @@
 //! A write, from payload to answer, as one visible list of steps: see `ItemsService::carry_out`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
+use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::answer::compile;
 use super::hashing;
-use super::nested::{ItemPayload, Planner, key_json, key_value};
+use super::nested::{ItemPayload, Planner, key_json, key_text, key_value};
 use super::plan::{ItemWrite, Target};
 use super::run::{Run, RunContext, first_value, key_field};
 use super::service::ItemsService;
 use crate::access::{Action, Context};
 use crate::error::{Error, Result};
 use crate::events::EventAction;
-use crate::filter::Scalar;
+use crate::filter::{Scalar, Target as FilterTarget};
+use crate::query::{Meta, Plan, Query, Selection};
 use crate::schema::{Collection, CollectionId, ColumnType};
 use crate::sql::Statement;
 use crate::sql::write as statements;
@@ -40,6 +44,8 @@ pub enum Targets {
     Key(String),
     /// Those with these keys.
     Keys(Vec<Value>),
+    /// Those that a query finds, when the write happens.
+    Query(Box<Query>),
     /// The only item of a singleton; a change makes it when it is not there.
     Singleton,
 }
@@ -62,11 +68,24 @@ pub(super) struct Prepared {
 
 enum Work {
     Create(Vec<ItemWrite>),
-    Update(Box<ItemWrite>, Vec<Scalar>),
+    Update(Box<ItemWrite>, Keys),
     UpdateEach(Vec<ItemWrite>),
     Singleton(Box<ItemWrite>, Statement),
-    Delete(Vec<Scalar>),
+    Delete(Keys),
     DeleteSingleton(Statement),
+}
+
+/// The keys of the items meant.
+enum Keys {
+    /// These.
+    Known(Vec<Scalar>),
+    /// Those in this column of what the statement finds.
+    Found {
+        statement: Box<Statement>,
+        column: usize,
+        /// More than this are refused.
+        most: Option<u64>,
+    },
 }
 
 impl ItemsService {
@@ -139,7 +158,7 @@ impl ItemsService {
                 (true, Work::Singleton(Box::new(item), statement))
             }
             Operation::Update(targets, payload) => {
-                let (is_single, keys) = self.keys(collection, targets)?;
+                let (is_single, keys) = self.keys(planner.ctx, collection, targets)?;
                 let item = planner.plan(id, Target::Update, None, &payload)?;
                 (is_single, Work::Update(Box::new(item), keys))
             }
@@ -161,7 +180,7 @@ impl ItemsService {
                 (true, Work::DeleteSingleton(statement))
             }
             Operation::Delete(targets) => {
-                let (is_single, keys) = self.keys(collection, targets)?;
+                let (is_single, keys) = self.keys(planner.ctx, collection, targets)?;
                 (is_single, Work::Delete(keys))
             }
         };
@@ -217,26 +236,58 @@ impl ItemsService {
     }
 
     /// The keys meant; whether one item is meant.
-    fn keys(&self, collection: &Collection, targets: Targets) -> Result<(bool, Vec<Scalar>)> {
+    fn keys(&self, ctx: &Context, collection: &Collection, targets: Targets) -> Result<(bool, Keys)> {
         match targets {
-            Targets::Key(key) => Ok((true, vec![key_value(collection, &Value::String(key))?])),
+            Targets::Key(key) => Ok((true, Keys::Known(vec![key_value(collection, &Value::String(key))?]))),
             Targets::Keys(keys) => {
                 self.check_batch(keys.len())?;
+                let mut seen = HashSet::with_capacity(keys.len());
                 let mut known = Vec::with_capacity(keys.len());
                 for key in &keys {
                     let key = key_value(collection, key)?;
-                    if !known.contains(&key) {
+                    if seen.insert(key_text(&key)) {
                         known.push(key);
                     }
                 }
-                Ok((false, known))
+                Ok((false, Keys::Known(known)))
             }
-            Targets::Singleton => Ok((true, Vec::new())),
+            Targets::Query(query) => Ok((false, self.find_keys(ctx, collection, *query)?)),
+            Targets::Singleton => Ok((true, Keys::Known(Vec::new()))),
+        }
+    }
+
+    /// The query with the key as its only field.
+    fn find_keys(&self, ctx: &Context, collection: &Collection, query: Query) -> Result<Keys> {
+        let key = key_field(collection)?;
+        let query = Query {
+            fields: vec![vec![collection.field(key).name.to_string()]],
+            alias: IndexMap::new(),
+            aggregate: IndexMap::new(),
+            group_by: Vec::new(),
+            meta: Meta::default(),
+            ..query
+        };
+        let dialect = self.database.dialect();
+        let limits = &self.settings.query;
+        let (plan, statements) = compile(ctx, dialect, &collection.name, &Selection::Query, &query, limits)?;
+        let columns = match &*plan {
+            Plan::Items(plan) => plan.nodes.first().map(|node| &node.columns),
+            Plan::Aggregate(_) => None,
+        };
+        let column = columns
+            .and_then(|columns| columns.iter().position(|column| column.target == FilterTarget::Field(key)));
+        match (column, statements.levels.first()) {
+            (Some(column), Some(statement)) => Ok(Keys::Found {
+                statement: Box::new(statement.clone()),
+                column,
+                most: self.settings.max_batch,
+            }),
+            _ => Err(Error::internal(anyhow::anyhow!("a plan that finds items does not read their keys"))),
         }
     }
 
     /// One transaction, then the announcement.
-    async fn carry_out(&self, ctx: &Context, prepared: Prepared) -> Result<Vec<Scalar>> {
+    pub(super) async fn carry_out(&self, ctx: &Context, prepared: Prepared) -> Result<Vec<Scalar>> {
         let with = self.run_context(ctx);
         let committed = self
             .database
@@ -270,7 +321,10 @@ impl Prepared {
             Work::Create(items) => {
                 Ok(run.create_all(items).await?.into_iter().map(|written| written.key).collect())
             }
-            Work::Update(item, keys) => run.change_many(*item, keys).await,
+            Work::Update(item, keys) => {
+                let keys = keys.find(run).await?;
+                run.change_many(*item, keys).await
+            }
             Work::UpdateEach(items) => {
                 let mut keys = Vec::with_capacity(items.len());
                 for item in items {
@@ -283,11 +337,22 @@ impl Prepared {
                 let written = run.set_singleton(*item, found).await?;
                 Ok(vec![written.key])
             }
-            Work::Delete(keys) => run.delete(self.collection, &keys, None).await,
+            Work::Delete(keys) => {
+                let keys = keys.find(run).await?;
+                run.delete(self.collection, &keys, None).await
+            }
             Work::DeleteSingleton(statement) => {
                 let found = run.tx.rows(&statement).await?.into_iter().find_map(first_value);
                 run.delete(self.collection, found.as_slice(), None).await
             }
+        }
+    }
+
+    /// The new items, in order.
+    pub(super) fn created(&mut self) -> &mut [ItemWrite] {
+        match &mut self.work {
+            Work::Create(items) => items,
+            _ => &mut [],
         }
     }
 
@@ -333,6 +398,21 @@ impl Prepared {
                     }
                 }
             });
+        }
+    }
+}
+
+impl Keys {
+    async fn find(self, run: &mut Run<'_>) -> Result<Vec<Scalar>> {
+        match self {
+            Keys::Known(keys) => Ok(keys),
+            Keys::Found { statement, column, most } => {
+                let rows = run.tx.rows(&statement).await?;
+                if let Some(most) = most.filter(|most| rows.len() as u64 > *most) {
+                    return Err(Error::LimitExceeded { limit: "MAX_BATCH_MUTATION", most });
+                }
+                Ok(rows.into_iter().filter_map(|row| row.values.into_iter().nth(column)).collect())
+            }
         }
     }
 }
