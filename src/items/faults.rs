@@ -10,7 +10,7 @@ use super::run::{Run, first_value};
 use super::values::column_value;
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
-use crate::schema::{Collection, ColumnType, FieldId, FieldKind};
+use crate::schema::{Collection, CollectionId, ColumnType, FieldId, FieldKind, OnDelete};
 use crate::sql::Dialect;
 use crate::sql::write::{self as statements, Match};
 
@@ -42,16 +42,6 @@ fn of_rows(error: Error, collection: &Collection, items: &[ItemWrite]) -> Error 
         }
         Error::NotNullViolation { collection, field } => {
             Error::NotNullViolation { collection: name(collection), field }
-        }
-        other => other,
-    }
-}
-
-/// Completes what a driver knows of a refused `DELETE`: something still refers to the item.
-pub fn of_delete(error: Error, collection: &Collection) -> Error {
-    match error {
-        Error::InvalidForeignKey { collection: reported, field, value } if reported.is_empty() => {
-            Error::InvalidForeignKey { collection: collection.name.to_string(), field, value }
         }
         other => other,
     }
@@ -113,6 +103,47 @@ impl Run<'_> {
             }
             other => other,
         }
+    }
+
+    /// Completes what a driver knows of a refused `DELETE`: which collection still refers to which of the items.
+    pub(super) async fn fault_of_delete(&mut self, error: Error, id: CollectionId, keys: &[Scalar]) -> Error {
+        let schema = self.schema();
+        let collection = schema.collection(id);
+        let Some(key) = collection.key() else { return error };
+        match error {
+            Error::InvalidForeignKey { collection: reported, value, .. } => {
+                let field = collection.field(key).name.to_string();
+                let known = match self.tx.dialect() {
+                    // PostgreSQL has said all, and answers nothing any more in this transaction.
+                    Dialect::Postgres => Some((reported, typed(collection, &field, value))),
+                    Dialect::Sqlite | Dialect::Mysql => self.referring(id, keys).await.ok().flatten(),
+                };
+                let (referring, value) = known.unwrap_or((collection.name.to_string(), Value::Null));
+                Error::InvalidForeignKey { collection: referring, field, value }
+            }
+            other => other,
+        }
+    }
+
+    /// The first collection that refers to one of these items and forbids its deletion.
+    async fn referring(&mut self, id: CollectionId, keys: &[Scalar]) -> Result<Option<(String, Value)>> {
+        let schema = self.schema();
+        for (referring, field) in schema.references_to(id) {
+            let collection = schema.collection(referring);
+            let forbids = matches!(
+                collection.field(field).kind,
+                FieldKind::ManyToOne { on_delete: OnDelete::Restrict | OnDelete::NoAction, .. }
+            );
+            if !forbids {
+                continue;
+            }
+            let matches = [Match { field, values: keys }];
+            let statement = statements::select(self.tx.dialect(), collection, &[field], &matches);
+            if let Some(value) = self.tx.rows(&statement).await?.into_iter().find_map(first_value) {
+                return Ok(Some((collection.name.to_string(), shown(collection, field, &value))));
+            }
+        }
+        Ok(None)
     }
 
     /// The first reference to nothing. SQLite does not even say in which field.

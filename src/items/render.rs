@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::filter::Scalar;
 use crate::schema::{Collection, ColumnType, Field, FieldId};
+use crate::sql::write::push_json_text;
 
 /// What stands for a value that nobody may see.
 const CONCEALED: &str = "\"**********\"";
@@ -18,7 +19,7 @@ pub fn row_json<'v>(collection: &Collection, values: impl Iterator<Item = (Field
         if number > 0 {
             out.push(',');
         }
-        push_text(&mut out, &field.name);
+        push_json_text(&mut out, &field.name);
         out.push(':');
         push_value(&mut out, field, value);
     }
@@ -33,7 +34,7 @@ fn push_value(out: &mut String, field: &Field, value: &Scalar) {
         (ColumnType::Hash, _) => out.push_str(CONCEALED),
         _ if field.conceal => out.push_str(CONCEALED),
         (_, Scalar::Bool(value)) => out.push_str(if *value { "true" } else { "false" }),
-        (ColumnType::BigInteger, Scalar::Int(value)) => push_text(out, &value.to_string()),
+        (ColumnType::BigInteger, Scalar::Int(value)) => push_json_text(out, &value.to_string()),
         (_, Scalar::Int(value)) => out.push_str(&value.to_string()),
         (_, Scalar::Float(value)) => out.push_str(&serde_json::Value::from(*value).to_string()),
         (ColumnType::Json, Scalar::Text(text)) => out.push_str(text),
@@ -43,17 +44,13 @@ fn push_value(out: &mut String, field: &Field, value: &Scalar) {
                 if number > 0 {
                     out.push(',');
                 }
-                push_text(out, entry);
+                push_json_text(out, entry);
             }
             out.push(']');
         }
-        (_, Scalar::Text(text)) => push_text(out, text),
-        (_, Scalar::Bytes(bytes)) => push_text(out, &BASE64.encode(bytes)),
+        (_, Scalar::Text(text)) => push_json_text(out, text),
+        (_, Scalar::Bytes(bytes)) => push_json_text(out, &BASE64.encode(bytes)),
     }
-}
-
-fn push_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::Value::from(text).to_string());
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::defaults;
-use super::faults;
 use super::journal::{CountingStep, Journal, counting_step};
 use super::nested::{as_text, key_text};
 use super::plan::{ItemWrite, Target, ToOne};
@@ -203,7 +202,10 @@ impl<'t> Run<'t> {
                     self.tx.execute(&statement).await.map(|_| found)
                 }
             };
-            let found = found.map_err(|error| faults::of_delete(error, collection))?;
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => return Err(self.fault_of_delete(error, id, chunk).await),
+            };
             let found: Vec<Scalar> = found.into_iter().filter_map(first_value).collect();
             self.remove_references(id, &found).await?;
             removed.extend(found);

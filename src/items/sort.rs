@@ -1,9 +1,12 @@
 //! Manual order: one item takes the place of another, and those between make room.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use futures::FutureExt as _;
 use serde_json::Value;
 
-use super::nested::key_value;
+use super::nested::{key_text, key_value};
 use super::run::{first_value, key_field};
 use super::service::ItemsService;
 use crate::access::{Action, Context};
@@ -63,10 +66,11 @@ fn moved(before: Vec<(Scalar, Scalar)>, item: &Scalar, to: &Scalar) -> Result<Ve
     let mut after: Vec<Scalar> = before.iter().map(|(key, _)| key.clone()).collect();
     let moving = after.remove(from);
     after.insert(target, moving);
+    let old: HashMap<Arc<str>, &Scalar> = before.iter().map(|(key, old)| (key_text(key), old)).collect();
     let changes = after.into_iter().enumerate().filter_map(|(position, key)| {
         let position = Scalar::Int(position as i64 + 1);
-        let known = before.iter().any(|(old_key, old)| *old_key == key && *old == position);
-        (!known).then_some((key, position))
+        let is_known = old.get(&key_text(&key)).is_some_and(|old| **old == position);
+        (!is_known).then_some((key, position))
     });
     Ok(changes.collect())
 }

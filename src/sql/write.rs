@@ -3,13 +3,14 @@
 //! Start at [`insert`]. A text depends on the collection and on which of its columns are named, never on values. Every
 //! parameter is cast to the kind it is sent as and then to the type of its column, so that null needs no type of its own.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::ident::quote;
+use super::ident::{push_quoted, quote};
 use super::{Dialect, ListKind, NullKind, Param, Statement};
 use crate::filter::Scalar;
 use crate::schema::{Collection, ColumnType, FieldId};
@@ -109,14 +110,14 @@ fn insert_values(
 fn insert_head(dialect: Dialect, collection: &Collection, columns: &[FieldId]) -> String {
     let mut text = String::with_capacity(64 + columns.len() * 24);
     text.push_str("INSERT INTO ");
-    text.push_str(&quote(dialect, &collection.name));
+    push_quoted(&mut text, dialect, &collection.name);
     if !columns.is_empty() || dialect == Dialect::Mysql {
         text.push_str(" (");
         for (position, column) in columns.iter().enumerate() {
             if position > 0 {
                 text.push(',');
             }
-            text.push_str(&quote(dialect, &collection.field(*column).name));
+            push_quoted(&mut text, dialect, &collection.field(*column).name);
         }
         text.push(')');
     }
@@ -191,8 +192,15 @@ fn recordset<'r>(rows: impl Iterator<Item = &'r [Scalar]>) -> String {
 }
 
 /// Writes a text as JSON, quotes included.
-pub(super) fn push_json_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::Value::String(text.to_owned()).to_string());
+pub fn push_json_text(out: &mut String, text: &str) {
+    let is_plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    if is_plain {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&serde_json::Value::from(text).to_string());
+    }
 }
 
 fn push_recordset_value(text: &mut String, position: usize, column_type: &ColumnType) {
@@ -222,7 +230,7 @@ pub fn update(
         if position > 0 {
             text.push(',');
         }
-        text.push_str(&quote(dialect, &field.name));
+        push_quoted(&mut text, dialect, &field.name);
         text.push('=');
         push_placeholder(&mut text, dialect, params.len() + 1, column_type);
         params.push(stored(dialect, column_type, value));
@@ -400,7 +408,7 @@ fn push_equals(
 ) {
     let field = collection.field(field);
     let column_type = field.column.as_ref().map_or(&ColumnType::Text, |column| &column.column_type);
-    text.push_str(&quote(dialect, &field.name));
+    push_quoted(text, dialect, &field.name);
     if let [only] = values {
         text.push('=');
         push_placeholder(text, dialect, params.len() + 1, column_type);
@@ -560,25 +568,25 @@ fn push_placeholder(text: &mut String, dialect: Dialect, number: usize, column_t
 }
 
 /// The type that a text is cast to before it reaches a column.
-fn postgres_type(column_type: &ColumnType) -> String {
-    match column_type {
+fn postgres_type(column_type: &ColumnType) -> Cow<'static, str> {
+    Cow::Borrowed(match column_type {
+        ColumnType::Decimal { precision, scale } => return format!("numeric({precision},{scale})").into(),
         ColumnType::String { .. }
         | ColumnType::Text
         | ColumnType::Csv
         | ColumnType::Hash
-        | ColumnType::Unknown { .. } => "text".to_owned(),
-        ColumnType::Integer | ColumnType::BigInteger => "int8".to_owned(),
-        ColumnType::Float => "float8".to_owned(),
-        ColumnType::Decimal { precision, scale } => format!("numeric({precision},{scale})"),
-        ColumnType::Boolean => "bool".to_owned(),
-        ColumnType::Date => "date".to_owned(),
-        ColumnType::Time => "time".to_owned(),
-        ColumnType::DateTime => "timestamp".to_owned(),
-        ColumnType::Timestamp => "timestamptz".to_owned(),
-        ColumnType::Json => "json".to_owned(),
-        ColumnType::Uuid => "uuid".to_owned(),
-        ColumnType::Binary => "bytea".to_owned(),
-    }
+        | ColumnType::Unknown { .. } => "text",
+        ColumnType::Integer | ColumnType::BigInteger => "int8",
+        ColumnType::Float => "float8",
+        ColumnType::Boolean => "bool",
+        ColumnType::Date => "date",
+        ColumnType::Time => "time",
+        ColumnType::DateTime => "timestamp",
+        ColumnType::Timestamp => "timestamptz",
+        ColumnType::Json => "json",
+        ColumnType::Uuid => "uuid",
+        ColumnType::Binary => "bytea",
+    })
 }
 
 #[cfg(test)]
