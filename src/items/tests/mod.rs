@@ -4,5 +4,6 @@
 
 mod answers;
 mod nested;
+mod platform;
 mod single;
 mod world;

@@ -187,7 +187,9 @@ async fn what_is_wrong_is_named() {
         assert_eq!(world.rows("strict", "id").await, ["k"]);
 
         let refused = world.delete("b", vec![json!(b)]).await;
-        let Err(Error::InvalidForeignKey { collection, field, value }) = refused else { panic!("{refused:?}") };
+        let Err(Error::InvalidForeignKey { collection, field, value }) = refused else {
+            panic!("{refused:?}")
+        };
         assert_eq!((collection, field.as_str(), value), (world.name("strict"), "id", json!(b)));
         assert!(matches!(world.create("nothing", json!({})).await, Err(Error::Forbidden)));
         assert!(matches!(world.update("b", &json!("abc"), json!({})).await, Err(Error::Forbidden)));

@@ -52,6 +52,48 @@ pub async fn worlds() -> Vec<World> {
     worlds
 }
 
+/// Databases with nothing in them. Making the tables of a whole platform takes MariaDB half a minute; the tests that start the
+/// server do that there.
+pub async fn fresh_databases() -> Vec<Database> {
+    let name = format!("tablature_{}", uuid::Uuid::new_v4().simple());
+    let path = std::env::temp_dir().join(format!("{name}.db"));
+    let mut targets = vec![Target::Sqlite { path }];
+    if let Ok(url) = std::env::var("TEST_POSTGRES_URL") {
+        targets
+            .push(Target::Postgres { url: beside(Target::Postgres { url: url.clone() }, &url, &name).await });
+    }
+    let mut databases = Vec::new();
+    for target in targets {
+        databases.push(Database::connect(&Settings::new(target)).await.unwrap());
+    }
+    databases
+}
+
+/// Makes a database on a server and gives its address.
+async fn beside(server: Target, url: &str, name: &str) -> String {
+    let server = Database::connect(&Settings::new(server)).await.unwrap();
+    let text = format!("CREATE DATABASE {name}");
+    let statement = Statement { text: text.into(), params: Vec::new(), columns: Arc::from([]) };
+    server.rows(&statement).await.unwrap();
+    let (head, _) = url.rsplit_once('/').unwrap();
+    format!("{head}/{name}")
+}
+
+/// Somebody who may do anything.
+pub fn administrator(schema: Arc<Schema>) -> Context {
+    Context {
+        accountability: Arc::new(Accountability {
+            user: Some("c0ffee00-0000-4000-8000-000000000001".to_owned()),
+            admin: true,
+            ..Accountability::default()
+        }),
+        rules: Arc::new(AccessRules::Everything),
+        schema,
+        now: NOW.parse::<Timestamp>().unwrap(),
+        request_id: uuid::Uuid::now_v7(),
+    }
+}
+
 impl World {
     async fn new(target: Target) -> World {
         let database = Database::connect(&Settings::new(target)).await.unwrap();
@@ -59,17 +101,7 @@ impl World {
         let schema = schema(&suffix);
         let events = Events::start(database.clone(), Hooks::default());
         let items = ItemsService::new(database.clone(), events, ItemsSettings::default());
-        let ctx = Context {
-            accountability: Arc::new(Accountability {
-                user: Some("c0ffee00-0000-4000-8000-000000000001".to_owned()),
-                admin: true,
-                ..Accountability::default()
-            }),
-            rules: Arc::new(AccessRules::Everything),
-            schema: Arc::new(schema),
-            now: NOW.parse::<Timestamp>().unwrap(),
-            request_id: uuid::Uuid::now_v7(),
-        };
+        let ctx = administrator(Arc::new(schema));
         let world = World { database, items, ctx, suffix };
         world.make_tables().await;
         world
