@@ -146,7 +146,7 @@ impl Scope<'_, '_> {
                 let filter = self.within(*related, conditions)?;
                 Ok(Filter::ToAny { field: *field, collection: *related, filter: Box::new(filter) })
             }
-            Subject::ToMany { field, related } => self.to_many(*field, *related, conditions),
+            Subject::ToMany { field, related } => self.items_of(*field, *related, conditions),
             _ => all(conditions, |condition| self.condition(subject, condition)),
         }
     }
@@ -190,7 +190,7 @@ impl Scope<'_, '_> {
     }
 
     /// Without a quantifier all conditions are about one item; each `_some` and `_none` stands for itself.
-    fn to_many(&mut self, field: FieldId, related: CollectionId, conditions: &[Syntax]) -> Result<Filter> {
+    fn items_of(&mut self, field: FieldId, related: CollectionId, conditions: &[Syntax]) -> Result<Filter> {
         let (quantified, plain): (Vec<&Syntax>, Vec<&Syntax>) =
             conditions.iter().partition(|condition| has_quantifier(condition));
         let mut parts = Vec::with_capacity(quantified.len() + 1);
@@ -216,8 +216,10 @@ impl Scope<'_, '_> {
 
     fn quantified(&mut self, field: FieldId, related: CollectionId, part: &Syntax) -> Result<Filter> {
         match part {
-            Syntax::And(parts) => all(parts, |part| self.to_many(field, related, std::slice::from_ref(part))),
-            Syntax::Or(parts) => any(parts, |part| self.to_many(field, related, std::slice::from_ref(part))),
+            Syntax::And(parts) => {
+                all(parts, |part| self.items_of(field, related, std::slice::from_ref(part)))
+            }
+            Syntax::Or(parts) => any(parts, |part| self.items_of(field, related, std::slice::from_ref(part))),
             // Nothing is asked of any item, so every row will do, with items or without.
             Syntax::Quantified { conditions, .. } if conditions.is_empty() => Ok(Filter::And(Vec::new())),
             Syntax::Quantified { negated, conditions } => {

@@ -151,15 +151,15 @@ impl<'a> Resolver<'a> {
             }
             FieldKind::ManyToOne { related, .. } => {
                 let paths: Vec<&[String]> = wish.below.iter().map(|below| below.path).collect();
-                let read = self.to_one(*related, &paths, &level.below(key))?;
+                let read = self.follow_one(*related, &paths, &level.below(key))?;
                 read.map(|read| ResolvedValue::ToOne { field: id, read: Box::new(read) })
             }
             FieldKind::ManyToAny { allowed, .. } => {
-                let reads = self.to_any(key, allowed, wish, level)?;
+                let reads = self.follow_any(key, allowed, wish, level)?;
                 Some(ResolvedValue::ToAny { field: id, reads })
             }
             FieldKind::OneToMany { related, sort, .. } => {
-                self.to_many(*related, *sort, wish, &level.below(key))?.map(|read| {
+                self.follow_many(*related, *sort, wish, &level.below(key))?.map(|read| {
                     let read = Box::new(read);
                     if wish.below.is_empty() {
                         ResolvedValue::ToManyKeys { field: id, read }
@@ -186,7 +186,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// A collection that may not be read at all hides the member, as in the public API.
-    fn to_one<'q>(
+    fn follow_one<'q>(
         &mut self,
         related: CollectionId,
         paths: &[&'q [String]],
@@ -213,7 +213,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// One read per collection that is named. A path without a scope is meant for every collection that has such a field.
-    fn to_any<'q>(
+    fn follow_any<'q>(
         &mut self,
         key: &str,
         allowed: &[CollectionId],
@@ -246,7 +246,7 @@ impl<'a> Resolver<'a> {
             if paths.is_empty() {
                 continue;
             }
-            reads.extend(self.to_one(*related, &paths, &level.below(&format!("{key}:{name}")))?);
+            reads.extend(self.follow_one(*related, &paths, &level.below(&format!("{key}:{name}")))?);
         }
         Ok(reads)
     }
@@ -255,7 +255,7 @@ impl<'a> Resolver<'a> {
         name == "*" || self.source(collection, name).is_ok()
     }
 
-    fn to_many<'q>(
+    fn follow_many<'q>(
         &mut self,
         related: CollectionId,
         sort: Option<FieldId>,
