@@ -83,6 +83,10 @@ impl ItemsService {
         };
         let _guard = self.running.start(&key)?;
         self.forget_old_answers(ctx).await;
+        // A repeated request meets no hook and no check again: only its answer.
+        if let Some(StoredAnswer { status, body }) = idempotency::find(&self.database, &key).await? {
+            return Ok(WriteAnswer { status, body, is_replay: true });
+        }
         let prepared = self.prepare(ctx, collection, operation, false).await?;
         self.write_once(ctx, collection, prepared, answer, key).await
     }

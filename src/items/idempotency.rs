@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::values::now_value;
 use crate::access::Context;
-use crate::db::Transaction;
+use crate::db::{Database, Row, Transaction};
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
 use crate::schema::ColumnType;
@@ -55,8 +55,7 @@ impl Running {
     pub(super) fn start(&self, key: &IdempotencyKey) -> Result<RunningGuard> {
         let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !ids.insert(key.id.clone()) {
-            let reason = "A request with this idempotency key is being worked on.".to_owned();
-            return Err(Error::Conflict { reason });
+            return Err(at_work());
         }
         Ok(RunningGuard { running: self.clone(), id: key.id.clone() })
     }
@@ -90,17 +89,30 @@ pub(super) async fn claim(
         return Ok(None);
     }
     let rows = tx.rows(&statements::stored_answer(dialect, &key.id)).await?;
-    let Some(row) = rows.first() else {
-        let reason = "A request with this idempotency key is being worked on.".to_owned();
-        return Err(Error::Conflict { reason });
-    };
+    match rows.first() {
+        Some(row) => stored(row, key).map(Some),
+        None => Err(at_work()),
+    }
+}
+
+/// The answer that is stored under the key, read before any work is done for it.
+pub(super) async fn find(database: &Database, key: &IdempotencyKey) -> Result<Option<StoredAnswer>> {
+    let rows = database.rows(&statements::stored_answer(database.dialect(), &key.id)).await?;
+    rows.first().map(|row| stored(row, key)).transpose()
+}
+
+fn stored(row: &Row, key: &IdempotencyKey) -> Result<StoredAnswer> {
     if row.text(0).is_none_or(|hash| *hash != key.body_hash) {
         let reason = "This idempotency key was used with another body.".to_owned();
         return Err(Error::UnprocessableContent { reason });
     }
     let status = row.int(1).and_then(|status| u16::try_from(status).ok()).unwrap_or(204);
     let body = row.text(2).map(|text| text.as_bytes().to_vec());
-    Ok(Some(StoredAnswer { status, body }))
+    Ok(StoredAnswer { status, body })
+}
+
+fn at_work() -> Error {
+    Error::Conflict { reason: "A request with this idempotency key is being worked on.".to_owned() }
 }
 
 /// Stores the answer under a key that was taken in the same transaction.

@@ -1,10 +1,13 @@
 //! Items without anything below them.
 
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::world::{NOW, World, object, worlds};
+use crate::access::Context;
 use crate::error::Error;
-use crate::items::{Operation, Targets};
+use crate::events::{EventAction, Events, FilterHook, Hooks};
+use crate::items::{ItemPayload, ItemsService, ItemsSettings, Operation, Targets};
 
 async fn with_b(world: &World) -> i64 {
     world.create("b", json!({ "name": "b" })).await.unwrap().keys[0].as_i64().unwrap()
@@ -226,5 +229,69 @@ async fn events_follow_the_commit_and_leave_the_outbox() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         assert_eq!(world.outbox().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn events_of_a_lost_process_are_announced_by_the_next() {
+    for world in worlds().await {
+        let collection = world.name("c");
+        let key = format!("lost-{collection}");
+        let moment = "2020-01-01 00:00:00";
+        let text = format!(
+            "INSERT INTO tablature_outbox (created_at,event,collection,item,payload,accountability) \
+             VALUES ('{moment}','items.create','{collection}','{key}','{{}}','{{}}')"
+        );
+        world.run(text).await;
+        let mut listener = world.items.events.listen();
+        world.items.events.recover(&world.database).await.unwrap();
+        // Other tests share the servers' outbox.
+        let is_found = loop {
+            match listener.try_recv() {
+                Ok(event) if *event.key == *key => break true,
+                Ok(_) => {}
+                Err(_) => break false,
+            }
+        };
+        // Another test's recovery may have been first.
+        assert!(is_found || world.database.dialect() != crate::sql::Dialect::Sqlite);
+        assert_eq!(world.outbox().await, 0);
+    }
+}
+
+/// Names what has no name, and refuses what is called so.
+struct Naming;
+
+impl FilterHook for Naming {
+    fn filter<'h>(
+        &'h self,
+        _ctx: &'h Context,
+        _collection: &'h str,
+        action: EventAction,
+        mut payload: ItemPayload,
+    ) -> BoxFuture<'h, crate::error::Result<ItemPayload>> {
+        Box::pin(async move {
+            if payload.get("name").is_some_and(|name| name == "refused") {
+                return Err(Error::payload("refused by a hook"));
+            }
+            if action == EventAction::Create {
+                payload.entry("name").or_insert_with(|| json!("named"));
+            }
+            Ok(payload)
+        })
+    }
+}
+
+#[tokio::test]
+async fn hooks_change_and_refuse() {
+    for mut world in worlds().await {
+        let mut hooks = Hooks::default();
+        hooks.add(std::sync::Arc::new(Naming));
+        let events = Events::start(world.database.clone(), hooks);
+        world.items = ItemsService::new(world.database.clone(), events, ItemsSettings::default());
+        world.create("c", json!({})).await.unwrap();
+        let refused = world.create("c", json!([{}, { "name": "refused" }])).await;
+        assert!(matches!(refused, Err(Error::InvalidPayload { .. })), "{refused:?}");
+        assert_eq!(world.rows("c", "name").await, ["named"]);
     }
 }

@@ -168,6 +168,14 @@ impl World {
         self.select(&text, &[ColumnType::Text]).await.len()
     }
 
+    pub async fn run(&self, text: String) {
+        let statement = Statement { text: text.into(), params: Vec::new(), columns: Arc::from([]) };
+        self.database
+            .transaction(move |tx| Box::pin(async move { tx.execute(&statement).await }))
+            .await
+            .unwrap();
+    }
+
     async fn select(&self, text: &str, types: &[ColumnType]) -> Vec<String> {
         let statement = Statement { text: text.into(), params: Vec::new(), columns: types.into() };
         let rows = self.database.rows(&statement).await.unwrap();
