@@ -15,4 +15,5 @@ pub mod db;
 pub mod events;
 pub mod items;
 pub mod auth;
+pub mod project;
 pub mod server;

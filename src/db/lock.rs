@@ -91,7 +91,15 @@ async fn take(database: &Database, owner: &str) -> Result<bool> {
         "UPDATE tablature_lock SET owner = '{owner}', until = {until} \
          WHERE name = 'schema' AND (owner = '{owner}' OR until < UTC_TIMESTAMP(3))"
     );
-    run(database, vec![statement(make.to_owned()), statement(take)]).await.map(|touched| touched > 0)
+    // Two nodes in each other's way: the one that is refused simply has not got it.
+    match run(database, vec![statement(make.to_owned())]).await {
+        Err(Error::Conflict { .. }) => return Ok(false),
+        other => other?,
+    };
+    match run(database, vec![statement(take)]).await {
+        Err(Error::Conflict { .. }) => Ok(false),
+        other => other.map(|touched| touched > 0),
+    }
 }
 
 /// Runs statements in one transaction and returns how many rows the last one touched.

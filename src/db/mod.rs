@@ -19,7 +19,7 @@ pub mod migrations;
 pub mod steps;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 pub use database::{Committed, Database, JsonBytes};
 pub use row::Row;

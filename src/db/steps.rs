@@ -4,6 +4,8 @@
 //! the plan and the step it has come to are written down first, so that the next start finishes what was cut off
 //! ([`run_recorded`], [`resume`]).
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,6 +19,9 @@ use crate::sql::ddl::types::is_stored_alike;
 use crate::sql::ddl::{self, count_statement, statement};
 use crate::sql::rows::{self, Cell};
 use crate::sql::{Dialect, Statement};
+
+/// How often progress is written down while tables are only being added.
+const RECORD_AFTER: Duration = Duration::from_secs(1);
 
 /// Counts the rows that each step would touch.
 pub async fn count(
@@ -128,6 +133,13 @@ pub async fn run_recorded(
     result
 }
 
+/// A plan was cut off, and waits to be finished.
+pub async fn is_unfinished(database: &Database) -> Result<bool> {
+    let columns = [("id", ColumnType::Integer)];
+    let found = database.rows(&rows::select(database.dialect(), "tablature_apply", &columns, &[])).await?;
+    Ok(!found.is_empty())
+}
+
 /// Finishes a plan that was cut off. Gives whether there was one.
 pub async fn resume(database: &Database) -> Result<bool> {
     let columns = [("plan", ColumnType::Text), ("next_step", ColumnType::Integer)];
@@ -150,17 +162,21 @@ pub async fn resume(database: &Database) -> Result<bool> {
         }
     };
     match result {
-        Err(error @ Error::ServiceUnavailable { .. }) => Err(error),
-        other => {
-            execute(database, vec![rows::delete(database.dialect(), "tablature_apply", &[])]).await?;
-            other.map(|()| true)
+        Err(error @ Error::ServiceUnavailable { .. }) => return Err(error),
+        // It would fail again: the next comparison shows what is left of it.
+        Err(error) => {
+            tracing::error!(%error, "the change that was cut off cannot be finished and is dropped")
         }
+        Ok(()) => {}
     }
+    execute(database, vec![rows::delete(database.dialect(), "tablature_apply", &[])]).await?;
+    Ok(true)
 }
 
 async fn run_from(database: &Database, plan: &Recorded, next: usize) -> Result<()> {
     let dialect = database.dialect();
     let mut structure = introspect(database).await?;
+    let mut recorded = Instant::now();
     for (position, step) in plan.steps.iter().enumerate().skip(next) {
         if !is_done(dialect, step, &structure) {
             for change in ddl::statements(dialect, std::slice::from_ref(step), &structure, plan.allow_loss)? {
@@ -168,8 +184,16 @@ async fn run_from(database: &Database, plan: &Recorded, next: usize) -> Result<(
             }
         }
         structure.apply(step);
-        let number = Cell::new("next_step", ColumnType::Integer, Scalar::Int(position as i64 + 1));
-        execute(database, vec![rows::update(dialect, "tablature_apply", &[number], &[])]).await?;
+        // What only adds is recognised as done by what is there; that is not worth a commit each time.
+        let only_adds = matches!(
+            step,
+            SchemaStep::CreateTable { .. } | SchemaStep::AddIndex { .. } | SchemaStep::AddForeignKey { .. }
+        );
+        if !only_adds || recorded.elapsed() > RECORD_AFTER {
+            let number = Cell::new("next_step", ColumnType::Integer, Scalar::Int(position as i64 + 1));
+            execute(database, vec![rows::update(dialect, "tablature_apply", &[number], &[])]).await?;
+            recorded = Instant::now();
+        }
     }
     Ok(())
 }

@@ -44,7 +44,13 @@ pub struct Diff {
 /// Renames come first, then what stands in the way is taken off, tables and columns are made and changed, and indexes and
 /// foreign keys are put on when everything that they refer to is there. Drops come last.
 pub fn diff(desired: &Schema, actual: &DatabaseStructure, options: DiffOptions<'_>) -> Diff {
-    let mut work = Work { options, now: actual.clone(), buckets: BTreeMap::new(), diff: Diff::default() };
+    let mut work = Work {
+        options,
+        now: actual.clone(),
+        created: Vec::new(),
+        buckets: BTreeMap::new(),
+        diff: Diff::default(),
+    };
     let tables: Vec<(&Collection, Table)> = desired
         .collections()
         .filter(|(_, collection)| collection.origin != Origin::Database)
@@ -58,6 +64,7 @@ pub fn diff(desired: &Schema, actual: &DatabaseStructure, options: DiffOptions<'
     for (collection, table) in &tables {
         work.compare(collection, table, &retyped);
     }
+    work.create(&retyped);
     work.references_from_elsewhere(&tables, &retyped);
     work.leftovers(&tables);
     work.diff.steps.extend(work.buckets.into_values().flatten());
@@ -82,6 +89,7 @@ struct Work<'a> {
     options: DiffOptions<'a>,
     /// The database after the renames.
     now: DatabaseStructure,
+    created: Vec<Table>,
     buckets: BTreeMap<Turn, Vec<SchemaStep>>,
     diff: Diff,
 }
@@ -144,9 +152,7 @@ impl Work<'_> {
     fn compare(&mut self, collection: &Collection, table: &Table, retyped: &Retyped) {
         let Some(found) = self.now.table(&table.name).cloned() else {
             let indexes = table.indexes.iter().map(|index| self.with_free_name(index)).collect();
-            let bare = Table { indexes, foreign_keys: Vec::new(), ..table.clone() };
-            self.push(Turn::CreateTable, SchemaStep::CreateTable { table: bare });
-            table.foreign_keys.iter().for_each(|key| self.add_foreign_key(&table.name, key));
+            self.created.push(Table { indexes, ..table.clone() });
             return;
         };
         if found.is_view {
@@ -171,6 +177,32 @@ impl Work<'_> {
         self.compare_foreign_keys(collection, table, &found, retyped);
         if !collection.is_system() {
             self.unknown_columns(table, &found);
+        }
+    }
+
+    /// Makes tables in an order in which most of what they refer to is there already, so that they are made with their foreign
+    /// keys; adding those later costs a copy of the table on MariaDB. What closes a circle is added at the end.
+    fn create(&mut self, retyped: &Retyped) {
+        let mut waiting = std::mem::take(&mut self.created);
+        let mut made: BTreeSet<String> = BTreeSet::new();
+        while !waiting.is_empty() {
+            let names: BTreeSet<&str> = waiting.iter().map(|table| table.name.as_str()).collect();
+            let blockers = |table: &Table| {
+                let targets = table.foreign_keys.iter().map(|key| key.target.as_str());
+                targets.filter(|target| *target != table.name && names.contains(target)).count()
+            };
+            // In a circle somebody has to be first: the one that waits for the fewest.
+            let next = (0..waiting.len()).min_by_key(|position| blockers(&waiting[*position])).unwrap_or(0);
+            let mut table = waiting.remove(next);
+            let (now, later): (Vec<_>, Vec<_>) = table.foreign_keys.into_iter().partition(|key| {
+                let is_there =
+                    self.now.table(&key.target).is_some() && !is_touched(&table.name, key, retyped);
+                key.target == table.name || made.contains(&key.target) || is_there
+            });
+            table.foreign_keys = now;
+            later.iter().for_each(|key| self.add_foreign_key(&table.name, key));
+            made.insert(table.name.clone());
+            self.push(Turn::CreateTable, SchemaStep::CreateTable { table });
         }
     }
 

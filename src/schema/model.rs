@@ -163,6 +163,14 @@ impl Collection {
         &mut self.fields[id.0 as usize]
     }
 
+    /// Adds a field behind the others. Its name must be new.
+    pub fn push(&mut self, field: Field) -> FieldId {
+        let id = FieldId(self.fields.len() as u32);
+        self.by_name.insert(field.name.clone(), id);
+        self.fields.push(field);
+        id
+    }
+
     /// All fields with their ids, in the order of declaration.
     pub fn fields(&self) -> impl Iterator<Item = (FieldId, &Field)> {
         self.fields.iter().enumerate().map(|(position, field)| (FieldId(position as u32), field))

@@ -9,7 +9,7 @@ use super::{ColumnType, DefaultValue, ForeignKey, Table, TableColumn, TableIndex
 /// What `plan` shows and `apply` does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum SchemaStep {
-    /// Makes a table with its columns, primary key and indexes; foreign keys follow when all tables are there.
+    /// Makes a table with its columns, keys and indexes; foreign keys to tables that are made after it follow as steps.
     CreateTable {
         /// The table.
         table: Table,

@@ -1,7 +1,7 @@
 //! Tables of MariaDB and MySQL. Every statement commits by itself, so each must leave something that works.
 
 use super::convert::convert;
-use super::{column_definition, default_text, fill_expression, names};
+use super::{column_definition, default_text, fill_expression, foreign_key, names};
 use crate::schema::{ColumnType, Fill, Table, TableColumn, TableIndex};
 use crate::sql::Dialect;
 use crate::sql::ident::quote;
@@ -24,6 +24,7 @@ pub fn create_table(table: &Table) -> String {
             index.columns.iter().map(|name| indexed(name, table.column(name), index.unique)).collect();
         parts.push(format!("{kind} {} ({})", quote(DIALECT, &index.name), columns.join(", ")));
     }
+    parts.extend(table.foreign_keys.iter().map(|key| foreign_key(DIALECT, &table.name, key)));
     format!(
         "CREATE TABLE {} (\n  {}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin",
         quote(DIALECT, &table.name),

@@ -47,6 +47,7 @@ pub fn declared_type(dialect: Dialect, column_type: &ColumnType) -> String {
 /// What a declared type holds. Types that several of ours share give the plain one (`Text` for a list, say).
 pub fn read_type(dialect: Dialect, declared: &str) -> ColumnType {
     let lower = declared.trim().to_ascii_lowercase();
+    let lower = lower.split(" collate ").next().unwrap_or_default().to_owned();
     let unknown = || ColumnType::Unknown { sql_type: declared.to_owned() };
     let (name, rest) = lower.split_once('(').unwrap_or((&lower, ""));
     let arguments: Vec<u32> = rest

@@ -1,0 +1,23 @@
+//! The folders that users write: reading them, keeping the database in step, watching, and writing back.
+//!
+//! Start at [`Project`]. Whoever answers requests holds the [`SchemaStore`] and takes the current model from it per request. A
+//! broken file never replaces a good model; it is reported beside it. Knows nothing of HTTP.
+
+mod adopt;
+mod apply;
+pub mod commands;
+mod files;
+mod pull;
+mod registry;
+mod report;
+mod store;
+mod watch;
+mod write_back;
+
+#[cfg(test)]
+mod tests;
+
+pub use apply::{ApplyOptions, Project};
+pub use report::Report;
+pub use store::{SchemaStore, Status};
+pub use watch::Watch;

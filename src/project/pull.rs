@@ -1,0 +1,246 @@
+//! Taking home what the database has: new files for unknown tables, small edits for the rest.
+//!
+//! Files keep their comments and order; where nothing differs no byte changes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::apply::{broken, compare};
+use super::registry::Registry;
+use super::{Project, adopt, files, write_back};
+use crate::db::introspect::introspect;
+use crate::error::{Error, Result};
+use crate::schema::{
+    Collection, DefaultValue, Field, Origin, Schema, SchemaStep, SourceFile, SourceMap, TableColumn,
+};
+use crate::yaml::{Diagnostic, edit, emit, parse};
+
+impl Project {
+    /// Writes what the database has and the files do not: tables, columns, and types, defaults and nullability that differ. Gives
+    /// one line per change.
+    pub async fn pull(&self) -> Result<Vec<String>> {
+        let (loaded, diagnostics) = self.load().await?;
+        let loaded = loaded.ok_or_else(|| broken(&diagnostics))?;
+        let structure = introspect(&self.database).await?;
+        let registry = Registry::read(&self.database).await?;
+        let adopted = adopt::merge(&loaded.schema, &structure, &registry);
+        let diff = compare(&loaded.schema, &structure, self.built_in(), self.database.dialect(), false);
+        let sources = loaded.sources;
+        let folder = self.folder.clone();
+        let work = move || {
+            let mut writer = Writer::new(&folder)?;
+            writer.take_tables(&adopted, &registry);
+            writer.take_columns(&loaded.schema, &adopted, &sources, &registry)?;
+            for step in &diff.steps {
+                if let SchemaStep::ChangeColumn { table, from, .. } = step {
+                    writer.take_change(&adopted, &sources, table, from, &registry)?;
+                }
+            }
+            writer.write()
+        };
+        tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+    }
+}
+
+/// Texts as they will be, before any of them is written.
+struct Writer {
+    folder: PathBuf,
+    /// By path as findings name it.
+    texts: BTreeMap<String, String>,
+    changed: BTreeMap<String, Vec<String>>,
+}
+
+impl Writer {
+    fn new(folder: &Path) -> Result<Self> {
+        let read = files::read(folder).map_err(Error::internal)?;
+        let text = |file: SourceFile| Some((file.path, String::from_utf8(file.text).ok()?));
+        let texts = read.into_iter().filter_map(text).collect();
+        Ok(Writer { folder: folder.to_owned(), texts, changed: BTreeMap::new() })
+    }
+
+    fn note(&mut self, file: &str, what: String) {
+        self.changed.entry(file.to_owned()).or_default().push(what);
+    }
+
+    /// One file for each table that no file declares. Names that the format does not take stay in the database only.
+    fn take_tables(&mut self, adopted: &Schema, registry: &Registry) {
+        let root = self
+            .folder
+            .file_name()
+            .map_or_else(|| "collections".into(), |name| name.to_string_lossy().into_owned());
+        for (_, collection) in adopted.collections().filter(|(_, c)| c.origin == Origin::Database) {
+            let is_writable = is_name(&collection.name)
+                && collection.key().is_some()
+                && collection.fields().all(|(_, field)| is_name(&field.name));
+            if !is_writable {
+                continue;
+            }
+            let group = collection.group.as_deref().filter(|group| is_name(group));
+            let mut file = write_back::collection(adopted, collection, registry);
+            if group.is_none()
+                && let (Some(group), Value::Object(map)) = (&collection.group, &mut file)
+            {
+                map.insert("group".to_owned(), json!(group));
+            }
+            let folder = group.map_or_else(String::new, |group| format!("/{group}"));
+            let path = format!("{root}{folder}/{}.yaml", collection.name);
+            if !self.texts.contains_key(&path) {
+                self.texts.insert(path.clone(), emit::document(&file));
+                self.note(&path, format!("{path}: new, {} fields", collection.fields().count()));
+            }
+        }
+    }
+
+    fn take_columns(
+        &mut self,
+        declared: &Schema,
+        adopted: &Schema,
+        sources: &SourceMap,
+        registry: &Registry,
+    ) -> Result<()> {
+        for (_, collection) in adopted.collections().filter(|(_, c)| c.origin == Origin::Yaml) {
+            let Some(known) = declared.get(&collection.name) else { continue };
+            for (id, field) in collection.fields().filter(|(_, field)| known.find(&field.name).is_none()) {
+                let Some(value) = write_back::field(adopted, collection, id, field, registry) else {
+                    continue;
+                };
+                if is_name(&field.name) {
+                    self.add_field(sources, &collection.name, &field.name, &value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_field(&mut self, sources: &SourceMap, collection: &str, field: &str, value: &Value) -> Result<()> {
+        let Some(file) = sources.collection(collection).map(|at| at.file.to_string()) else { return Ok(()) };
+        let Some(text) = self.texts.get(&file) else { return Ok(()) };
+        let edited = edit::insert(&file, text, &["fields"], field, value).map_err(unwritable)?;
+        self.texts.insert(file.clone(), edited);
+        self.note(&file, format!("{file}: {collection}.{field} added"));
+        Ok(())
+    }
+
+    /// Writes a column as the database has it. A short form is replaced, of a long one only the keys that differ.
+    fn take_change(
+        &mut self,
+        adopted: &Schema,
+        sources: &SourceMap,
+        table: &str,
+        actual: &TableColumn,
+        registry: &Registry,
+    ) -> Result<()> {
+        let place = sources.field(table, &actual.name);
+        let Some(file) = place.map(|at| at.file.to_string()) else { return Ok(()) };
+        let Some(text) = self.texts.get(&file).cloned() else { return Ok(()) };
+        let Some(collection) = adopted.get(table) else { return Ok(()) };
+        let Some(id) = collection.find(&actual.name) else { return Ok(()) };
+        let field = as_found(collection, collection.field(id), actual);
+        let Some(value) = write_back::field(adopted, collection, id, &field, registry) else { return Ok(()) };
+        let (root, _) = parse(&file, text.as_bytes());
+        let there =
+            root.as_ref().and_then(|root| root.get("fields")).and_then(|fields| fields.get(&actual.name));
+        let Some(there) = there.map(|node| node.to_json()) else { return Ok(()) };
+        let path = ["fields", actual.name.as_str()];
+        let edited = match (&there, &value) {
+            (Value::Object(old), _) => {
+                let long = match &value {
+                    Value::Object(map) => map.clone(),
+                    short => as_long(short),
+                };
+                let mut text = text.clone();
+                for key in ["type", "required", "default"] {
+                    let at = [path[0], path[1], key];
+                    text = match (old.get(key), long.get(key)) {
+                        (old, new) if old == new => text,
+                        (Some(_), Some(new)) => edit::set(&file, &text, &at, new).map_err(unwritable)?,
+                        (None, Some(new)) => {
+                            edit::insert(&file, &text, &path, key, new).map_err(unwritable)?
+                        }
+                        (Some(_), None) => edit::remove(&file, &text, &at).map_err(unwritable)?,
+                        (None, None) => text,
+                    };
+                }
+                text
+            }
+            (old, new) if *old == *new => text.clone(),
+            (_, new) => edit::set(&file, &text, &path, new).map_err(unwritable)?,
+        };
+        if edited != text {
+            self.texts.insert(file.clone(), edited);
+            self.note(&file, format!("{file}: {table}.{} changed", actual.name));
+        }
+        Ok(())
+    }
+
+    fn write(self) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for (file, notes) in self.changed {
+            let inside = file.split_once('/').map_or(file.as_str(), |(_, inside)| inside);
+            let path = self.folder.join(inside);
+            let text = self.texts.get(&file).map_or("", String::as_str);
+            replace(&path, text).map_err(|error| {
+                Error::internal(anyhow::Error::from(error).context(format!("{file} cannot be written")))
+            })?;
+            lines.extend(notes);
+        }
+        Ok(lines)
+    }
+}
+
+/// Puts a file in the place of another in one stroke, so that nobody reads half of it.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    // Begins with a dot, so that it is not read as a collection meanwhile.
+    let draft = folder.join(format!(".{name}.{}", std::process::id()));
+    fs::write(&draft, text)?;
+    fs::rename(&draft, path)
+}
+
+/// The declared field with the column that the database has.
+fn as_found(collection: &Collection, declared: &Field, actual: &TableColumn) -> Field {
+    let mut field = declared.clone();
+    if let Some(column) = &mut field.column {
+        column.column_type.clone_from(&actual.column_type);
+        column.nullable = actual.nullable;
+        if matches!(actual.default, Some(DefaultValue::Value(_)) | None)
+            && !matches!(column.default, Some(DefaultValue::Now | DefaultValue::Uuid))
+        {
+            column.default.clone_from(&actual.default);
+        }
+    }
+    if collection.key().map(|id| &collection.field(id).name) == Some(&field.name)
+        && let Some(column) = &mut field.column
+    {
+        column.default = None;
+    }
+    field
+}
+
+/// `string(32)!` as the map that says the same.
+fn as_long(short: &Value) -> serde_json::Map<String, Value> {
+    let mut map = serde_json::Map::new();
+    if let Some(text) = short.as_str() {
+        map.insert("type".to_owned(), json!(text.trim_end_matches('!')));
+        if text.ends_with('!') {
+            map.insert("required".to_owned(), Value::Bool(true));
+        }
+    }
+    map
+}
+
+fn is_name(name: &str) -> bool {
+    let mut characters = name.chars();
+    characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && characters.all(|other| other.is_ascii_alphanumeric() || other == '_')
+        && name.len() <= 63
+}
+
+fn unwritable(diagnostic: Diagnostic) -> Error {
+    Error::UnprocessableContent { reason: format!("The files cannot be changed: {diagnostic}") }
+}

@@ -1,0 +1,299 @@
+//! `directus_collections`, `directus_fields` and `directus_relations`: the model as other tools read it from the database.
+//!
+//! [`Registry::of`] derives the rows, [`sync`] writes those that differ. What somebody else wrote into a row and no file says
+//! stays; only rows that we made for something that no file declares any more are removed.
+
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::db::{Database, Row, Transaction};
+use crate::error::Result;
+use crate::filter::Scalar;
+use crate::schema::{ColumnType, DatabaseStructure, Schema};
+use crate::sql::rows::{Cell, delete, insert, select, update};
+use crate::sql::{Dialect, Statement};
+
+/// A row: column to value in the form of the API.
+pub type Entry = Map<String, Value>;
+
+/// The rows of the three tables, by their keys.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Registry {
+    /// By collection.
+    pub collections: BTreeMap<Vec<String>, Entry>,
+    /// By collection and field.
+    pub fields: BTreeMap<Vec<String>, Entry>,
+    /// By the collection and field on the many side.
+    pub relations: BTreeMap<Vec<String>, Entry>,
+}
+
+/// One of the three tables.
+struct Sheet {
+    table: &'static str,
+    keys: &'static [&'static str],
+    columns: &'static [(&'static str, ColumnType)],
+}
+
+const fn string(length: u32) -> ColumnType {
+    ColumnType::String { length }
+}
+
+const COLLECTIONS: Sheet = Sheet {
+    table: "directus_collections",
+    keys: &["collection"],
+    columns: &[
+        ("collection", string(64)),
+        ("icon", string(64)),
+        ("note", ColumnType::Text),
+        ("display_template", string(255)),
+        ("hidden", ColumnType::Boolean),
+        ("singleton", ColumnType::Boolean),
+        ("translations", ColumnType::Json),
+        ("archive_field", string(64)),
+        ("archive_value", string(255)),
+        ("unarchive_value", string(255)),
+        ("sort_field", string(64)),
+        ("accountability", string(255)),
+        ("color", string(255)),
+        ("group", string(64)),
+        ("versioning", ColumnType::Boolean),
+    ],
+};
+
+const FIELDS: Sheet = Sheet {
+    table: "directus_fields",
+    keys: &["collection", "field"],
+    columns: &[
+        ("collection", string(64)),
+        ("field", string(64)),
+        ("special", ColumnType::Text),
+        ("interface", string(64)),
+        ("options", ColumnType::Json),
+        ("display", string(64)),
+        ("display_options", ColumnType::Json),
+        ("readonly", ColumnType::Boolean),
+        ("hidden", ColumnType::Boolean),
+        ("sort", ColumnType::Integer),
+        ("width", string(30)),
+        ("translations", ColumnType::Json),
+        ("note", ColumnType::Text),
+        ("required", ColumnType::Boolean),
+        ("searchable", ColumnType::Boolean),
+    ],
+};
+
+const RELATIONS: Sheet = Sheet {
+    table: "directus_relations",
+    keys: &["many_collection", "many_field"],
+    columns: &[
+        ("many_collection", string(64)),
+        ("many_field", string(64)),
+        ("one_collection", string(64)),
+        ("one_field", string(64)),
+        ("one_collection_field", string(64)),
+        ("one_allowed_collections", ColumnType::Text),
+        ("junction_field", string(64)),
+        ("sort_field", string(64)),
+        ("one_deselect_action", string(255)),
+    ],
+};
+
+impl Registry {
+    /// The rows that say what this model says. What `built_in` declares is known to every tool and has none.
+    pub fn of(schema: &Schema, built_in: &Schema) -> Self {
+        rows::registry(schema, built_in)
+    }
+
+    /// As one JSON value, for remembering and comparing.
+    pub fn to_json(&self) -> Value {
+        let list = |entries: &BTreeMap<Vec<String>, Entry>| -> Vec<Value> {
+            entries.values().cloned().map(Value::Object).collect()
+        };
+        json!({
+            "collections": list(&self.collections),
+            "fields": list(&self.fields),
+            "relations": list(&self.relations),
+        })
+    }
+
+    /// Reads the rows that the database has.
+    pub async fn read(database: &Database) -> Result<Self> {
+        let dialect = database.dialect();
+        let mut registry = Registry::default();
+        for (sheet, entries) in registry.sheets() {
+            let found = database.rows(&select(dialect, sheet.table, sheet.columns, &[])).await?;
+            *entries = found.iter().map(|row| sheet.entry(row)).collect();
+        }
+        Ok(registry)
+    }
+
+    fn sheets(&mut self) -> [(&'static Sheet, &mut BTreeMap<Vec<String>, Entry>); 3] {
+        [
+            (&COLLECTIONS, &mut self.collections),
+            (&FIELDS, &mut self.fields),
+            (&RELATIONS, &mut self.relations),
+        ]
+    }
+}
+
+/// Brings the rows in line with `wanted`. `before` is what was remembered of the last time, `structure` what the database has now.
+pub async fn sync(
+    transaction: &mut Transaction,
+    mut wanted: Registry,
+    before: Option<&Value>,
+    structure: &DatabaseStructure,
+) -> Result<()> {
+    let dialect = transaction.dialect();
+    for (sheet, entries) in wanted.sheets() {
+        let found = transaction.rows(&select(dialect, sheet.table, sheet.columns, &[])).await?;
+        let found: BTreeMap<Vec<String>, Entry> = found.iter().map(|row| sheet.entry(row)).collect();
+        let name = sheet.table.trim_start_matches("directus_");
+        let made = before.and_then(|before| before.get(name)).and_then(Value::as_array);
+        let made: BTreeSet<Vec<String>> = made
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object)
+            .map(|entry| sheet.key_of(entry))
+            .collect();
+        let is_gone = |key: &&Vec<String>| !entries.contains_key(*key) && !is_stored(key, structure);
+        for key in made.iter().filter(|key| found.contains_key(*key)).filter(is_gone) {
+            if sheet.table == COLLECTIONS.table {
+                empty_collection(transaction, &key[0]).await?;
+            }
+            transaction.execute(&delete(dialect, sheet.table, &sheet.key_cells(key))).await?;
+        }
+        let mut new = Vec::new();
+        for (key, entry) in parents_first(entries, &found) {
+            match found.get(key) {
+                None => new.push(sheet.insertion(dialect, entry)),
+                Some(old) => {
+                    let changed = sheet.changes(old, entry, made.contains(key));
+                    if !changed.is_empty() {
+                        let statement = update(dialect, sheet.table, &changed, &sheet.key_cells(key));
+                        transaction.execute(&statement).await?;
+                    }
+                }
+            }
+        }
+        // All insertions have the same text.
+        if let Some(first) = new.first().cloned() {
+            let lists: Vec<_> = new.into_iter().map(|statement| statement.params).collect();
+            transaction.execute_each(&first, &lists).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The table, or the column, is in the database although no file declares it: what is known about it stays.
+fn is_stored(key: &[String], structure: &DatabaseStructure) -> bool {
+    let table = key.first().and_then(|name| structure.table(name));
+    match key.get(1) {
+        None => table.is_some(),
+        Some(column) => table.is_some_and(|table| table.column(column).is_some()),
+    }
+}
+
+/// Removes what refers to a collection that is gone, and takes others out of a folder that is.
+async fn empty_collection(transaction: &mut Transaction, name: &str) -> Result<()> {
+    let dialect = transaction.dialect();
+    let cell = |column: &'static str| Cell::new(column, string(64), Scalar::Text(name.into()));
+    for table in ["directus_comments", "directus_versions", "directus_shares"] {
+        transaction.execute(&delete(dialect, table, &[cell("collection")])).await?;
+    }
+    let nothing = Cell::new("group", string(64), Scalar::Null);
+    transaction.execute(&update(dialect, COLLECTIONS.table, &[nothing], &[cell("group")])).await.map(|_| ())
+}
+
+/// Rows in an order in which each comes behind the one that its `group` refers to.
+fn parents_first<'a>(
+    entries: &'a BTreeMap<Vec<String>, Entry>,
+    found: &BTreeMap<Vec<String>, Entry>,
+) -> Vec<(&'a Vec<String>, &'a Entry)> {
+    let mut known: BTreeSet<&str> = found.keys().map(|key| key[0].as_str()).collect();
+    let mut waiting: Vec<(&Vec<String>, &Entry)> = entries.iter().collect();
+    let mut ordered = Vec::with_capacity(waiting.len());
+    loop {
+        let is_ready = |(_, entry): &(&Vec<String>, &Entry)| {
+            entry.get("group").and_then(Value::as_str).is_none_or(|group| known.contains(group))
+        };
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
+        if ready.is_empty() {
+            // Groups in a circle, which loading refuses; the database would say so.
+            ordered.extend(rest);
+            return ordered;
+        }
+        known.extend(ready.iter().map(|(key, _)| key[0].as_str()));
+        ordered.extend(ready);
+        waiting = rest;
+    }
+}
+
+impl Sheet {
+    fn entry(&self, row: &Row) -> (Vec<String>, Entry) {
+        let values = self.columns.iter().zip(&row.values);
+        let entry: Entry =
+            values.map(|((name, kind), value)| ((*name).to_owned(), to_json(kind, value))).collect();
+        (self.key_of(&entry), entry)
+    }
+
+    fn key_of(&self, entry: &Entry) -> Vec<String> {
+        let part = |key: &&str| entry.get(*key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.keys.iter().map(part).collect()
+    }
+
+    fn key_cells(&self, key: &[String]) -> Vec<Cell> {
+        let cells = self.keys.iter().zip(key);
+        cells.map(|(name, value)| Cell::new(name, string(64), Scalar::Text(value.as_str().into()))).collect()
+    }
+
+    fn insertion(&self, dialect: Dialect, entry: &Entry) -> Statement {
+        let cells: Vec<Cell> = self
+            .columns
+            .iter()
+            .map(|(name, kind)| Cell::new(name, kind.clone(), to_scalar(kind, entry.get(*name))))
+            .collect();
+        insert(dialect, self.table, &cells)
+    }
+
+    /// What is said now and differs. A column about which nothing is said any more is emptied only where we had filled it.
+    fn changes(&self, old: &Entry, new: &Entry, is_ours: bool) -> Vec<Cell> {
+        let differs = |name: &str| {
+            let (old, new) = (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
+            old != new && (is_ours || !new.is_null())
+        };
+        self.columns
+            .iter()
+            .filter(|(name, _)| differs(name))
+            .map(|(name, kind)| Cell::new(name, kind.clone(), to_scalar(kind, new.get(*name))))
+            .collect()
+    }
+}
+
+fn to_json(kind: &ColumnType, value: &Scalar) -> Value {
+    match (value, kind) {
+        (Scalar::Bool(value), _) => Value::Bool(*value),
+        (Scalar::Int(number), _) => Value::from(*number),
+        (Scalar::Text(text), ColumnType::Json) => {
+            serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_string()))
+        }
+        (Scalar::Text(text), _) => Value::String(text.to_string()),
+        (Scalar::Null | Scalar::Float(_) | Scalar::Bytes(_), _) => Value::Null,
+    }
+}
+
+fn to_scalar(kind: &ColumnType, value: Option<&Value>) -> Scalar {
+    match (value.unwrap_or(&Value::Null), kind) {
+        (Value::Null, _) => Scalar::Null,
+        (other, ColumnType::Json) => Scalar::Text(other.to_string().into()),
+        (Value::Bool(value), _) => Scalar::Bool(*value),
+        (Value::Number(number), _) => number.as_i64().map_or(Scalar::Null, Scalar::Int),
+        (Value::String(text), ColumnType::String { length }) => {
+            Scalar::Text(text.chars().take(*length as usize).collect::<String>().into())
+        }
+        (Value::String(text), _) => Scalar::Text(text.as_str().into()),
+        (other, _) => Scalar::Text(other.to_string().into()),
+    }
+}
