@@ -152,6 +152,8 @@ pub struct LimitsConfig {
     pub filter_conditions: usize,
     /// Most entries of `fields`, `sort`, `groupBy`, `alias`.
     pub query_entries: usize,
+    /// Most relations one read may follow.
+    pub query_relations: usize,
     /// Most items in one write.
     pub batch_mutation: usize,
 }

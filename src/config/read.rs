@@ -118,6 +118,7 @@ pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
             relational_depth: reader.or("MAX_RELATIONAL_DEPTH", 10, value::whole(1, 32)),
             filter_conditions: reader.or("MAX_FILTER_CONDITIONS", 500, value::whole(1, 100_000)),
             query_entries: reader.or("MAX_QUERY_ENTRIES", 200, value::whole(1, 100_000)),
+            query_relations: reader.or("MAX_QUERY_RELATIONS", 500, value::whole(1, 100_000)),
             batch_mutation: reader.or("MAX_BATCH_MUTATION", 10_000, value::whole(1, 10_000_000)),
         },
         log: LogConfig {

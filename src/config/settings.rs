@@ -110,6 +110,11 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
             ),
             setting("MAX_FILTER_CONDITIONS", "500", "Most conditions in a filter."),
             setting("MAX_QUERY_ENTRIES", "200", "Most entries of `fields`, `sort`, `groupBy` and `alias`."),
+            setting(
+                "MAX_QUERY_RELATIONS",
+                "500",
+                "Most relations one read may follow, each of which costs a statement.",
+            ),
             setting("MAX_BATCH_MUTATION", "10000", "Most items in one write."),
         ],
     ),
