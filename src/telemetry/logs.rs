@@ -18,8 +18,8 @@ pub fn start_logs(config: &LogConfig) {
     };
     // What libraries have to say below a warning is about themselves, not about requests.
     let filter = EnvFilter::new(match config.level {
-        LogLevel::Debug | LogLevel::Trace => format!("warn,tablature={level}"),
-        _ => level.to_owned(),
+        LogLevel::Silent | LogLevel::Error | LogLevel::Warn => level.to_owned(),
+        LogLevel::Info | LogLevel::Debug | LogLevel::Trace => format!("warn,tablature={level}"),
     });
     let lines = tracing_subscriber::fmt().with_env_filter(filter);
     let started = match config.style {
