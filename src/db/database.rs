@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use metrics::gauge;
 use sqlx::{MySql, Postgres};
 
 use super::server::ServerDatabase;
@@ -66,6 +67,22 @@ impl Database {
             Driver::Postgres(_) => Dialect::Postgres,
             Driver::Mysql(_) => Dialect::Mysql,
         }
+    }
+
+    /// Asks the database for a sign of life. Fails with `ServiceUnavailable` when there is none.
+    pub async fn check(&self) -> Result<()> {
+        self.rows(&crate::sql::probe()).await.map(|_| ())
+    }
+
+    /// Brings the gauges of the pool up to date. SQLite has none: its connections are as many as its threads.
+    pub fn measure_pool(&self) {
+        let (used, idle) = match &self.driver {
+            Driver::Sqlite(_) => return,
+            Driver::Postgres(driver) => driver.connections(),
+            Driver::Mysql(driver) => driver.connections(),
+        };
+        gauge!("tablature_db_connections", "state" => "used").set(used as f64);
+        gauge!("tablature_db_connections", "state" => "idle").set(idle as f64);
     }
 
     /// Runs a plan and writes the members of the answer: `"data":...` and, if asked for, `,"meta":...`.

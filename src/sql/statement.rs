@@ -69,6 +69,11 @@ pub enum ListKind {
     Text,
 }
 
+/// The smallest question there is.
+pub fn probe() -> Statement {
+    Statement { text: "SELECT 1".into(), params: Vec::new(), columns: Arc::from([ColumnType::BigInteger]) }
+}
+
 /// The statements of a plan.
 #[derive(Debug, Clone)]
 pub struct ReadStatements {

@@ -108,6 +108,11 @@ where
     S::Arguments: IntoArguments<S>,
     for<'c> &'c mut S::Connection: Executor<'c, Database = S>,
 {
+    /// How many connections are in use, and how many are open and idle.
+    pub(super) fn connections(&self) -> (usize, usize) {
+        self.shared.pool.connections()
+    }
+
     /// Connects once, so that a wrong address or password is known at start.
     pub(super) async fn connect(url: &str, settings: &Settings) -> Result<Self> {
         let pool = Pool::new(S::options(url, settings)?, S::session(settings), settings);

@@ -55,6 +55,15 @@ where
         Pool { shared: Arc::new(shared) }
     }
 
+    /// How many connections are in use, and how many are open and idle.
+    pub(super) fn connections(&self) -> (usize, usize) {
+        let shared = &self.shared;
+        let most = shared.settings.pool_size.max(1) as usize;
+        let used = most.saturating_sub(shared.permits.available_permits());
+        let idle = shared.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).len();
+        (used, idle)
+    }
+
     /// Waits for a connection, and for a server that is away, up to the limit of the settings.
     pub(super) async fn acquire(&self) -> Result<Pooled<S>> {
         let shared = &self.shared;
