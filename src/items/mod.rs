@@ -16,6 +16,7 @@ mod relations;
 mod render;
 pub mod run;
 mod seed;
+mod read;
 mod service;
 pub mod sort;
 pub mod validate;

@@ -10,6 +10,7 @@ use super::journal::CountingStep;
 use super::validate::Rules;
 use crate::access::Context;
 use crate::db::Database;
+use crate::error::Result;
 use crate::events::Events;
 use crate::query::QueryLimits;
 use crate::schema::Schema;
@@ -55,6 +56,11 @@ impl ItemsService {
             last_forgotten_s: AtomicI64::new(0),
             rules: ArcSwapOption::empty(),
         }
+    }
+
+    /// Whether the database answers. Fails with `ServiceUnavailable` when it does not.
+    pub async fn check_database(&self) -> Result<()> {
+        self.database.check().await
     }
 
     /// The compiled rules of a model; made anew when the model has changed.
