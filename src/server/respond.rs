@@ -20,6 +20,8 @@ pub enum Answer {
     Text(&'static str, String),
     /// Nothing to tell.
     Empty,
+    /// Nothing to tell, with status 200, where the public API does so.
+    Done,
     /// The methods that this route has.
     Methods(&'static str),
 }
@@ -37,6 +39,7 @@ pub(super) fn answer(answer: Answer) -> HttpResponse {
         Answer::WithStatus(status, value) => json_bytes(status, value.to_string().into_bytes()),
         Answer::Text(media_type, text) => HttpResponse::Ok().content_type(media_type).body(text),
         Answer::Empty => HttpResponse::new(StatusCode::NO_CONTENT),
+        Answer::Done => HttpResponse::new(StatusCode::OK),
         Answer::Methods(methods) => {
             let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));

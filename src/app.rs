@@ -1,0 +1,190 @@
+//! Builds everything once and hands each part what it needs.
+//!
+//! Start at [`App::open`]; only this file sees all rooms.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::broadcast::error::RecvError;
+use uuid::Uuid;
+
+use crate::access::{AccessRules, Accountability, Context};
+use crate::auth::{self, Authenticator, NewAdministrator};
+use crate::config::{Config, DatabaseTarget, LimitsConfig};
+use crate::db::{Database, Settings, Target};
+use crate::error::{Error, Result};
+use crate::events::{Events, Hooks};
+use crate::items::{ItemsService, ItemsSettings};
+use crate::project::{Project, Watch};
+use crate::query::QueryLimits;
+use crate::rest::Api;
+use crate::server::Listening;
+use crate::telemetry::{Metrics, start_logs};
+
+/// How often gauges are read and figures are sorted into their buckets.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+
+/// An opened project: its configuration, its database, its model.
+pub struct App {
+    /// What the operator decided.
+    pub config: Config,
+    /// The database.
+    pub db: Database,
+    /// Files and model.
+    pub project: Arc<Project>,
+    metrics: Metrics,
+}
+
+impl App {
+    /// Starts the logs, connects to the database and makes the system tables.
+    pub async fn open(config: Config) -> Result<App> {
+        start_logs(&config.log);
+        // Before anything that is measured is made, since figures are looked up once.
+        let metrics = Metrics::start().map_err(Error::internal)?;
+        let db = Database::connect(&database_settings(&config)?).await?;
+        let project = Arc::new(Project::open(db.clone(), &config.project.collections).await?);
+        Ok(App { config, db, project, metrics })
+    }
+
+    /// Applies the collections, then answers requests until the process is told to stop.
+    pub async fn serve(self, hooks: Hooks) -> Result<()> {
+        let began = Instant::now();
+        let App { config, db, project, metrics } = self;
+        project.start().await?;
+        let schemas = project.store();
+        if let Some(new) = auth::ensure_administrator(&db, &schemas.schema(), &config.admin).await? {
+            introduce(&new);
+        }
+        let secret = auth::load_secret(config.auth.secret.as_ref(), &config.project.data)
+            .map_err(|error| Error::internal(anyhow::Error::from(error).context("the key for tokens")))?;
+
+        let events = Events::start(db.clone(), hooks);
+        let items = ItemsService::new(db.clone(), events.clone(), items_settings(&config.limits));
+        load_demo_data(&items, &config, &project).await?;
+        let api = Arc::new(Api {
+            items,
+            auth: Authenticator::new(db.clone(), &secret, &config.auth),
+            schemas,
+            metrics: metrics.clone(),
+            limits: query_limits(&config.limits),
+        });
+        tokio::spawn(forget_changed_callers(events.clone(), api.clone()));
+        tokio::spawn(measure(metrics, db.clone()));
+        events.recover(&db).await?;
+        let _watch = config.project.watch.then(|| Watch::start(project.clone()));
+
+        let listening = Listening::bind(&config.server).map_err(|error| {
+            let address = format!("{}:{}", config.server.host, config.server.port);
+            Error::internal(anyhow::Error::from(error).context(format!("cannot listen on {address}")))
+        })?;
+        tracing::info!(
+            address = %listening.address(),
+            url = config.server.public_url,
+            started_in_ms = began.elapsed().as_millis() as u64,
+            "serving"
+        );
+        listening.serve(&config.server, api).await.map_err(Error::internal)?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// A generated password is told once, to whoever started the server, and never to the log.
+fn introduce(new: &NewAdministrator) {
+    tracing::info!("made the first administrator");
+    let mut out = io::stdout().lock();
+    // Nobody listening is no reason not to serve; `tablature user token` helps then.
+    let _ = match &new.generated_password {
+        Some(password) => {
+            writeln!(out, "First administrator: {}, password {}", new.email, password.expose())
+        }
+        None => writeln!(out, "First administrator: {}", new.email),
+    };
+}
+
+async fn load_demo_data(items: &ItemsService, config: &Config, project: &Project) -> Result<()> {
+    let Some(folder) = &config.project.demo_data else { return Ok(()) };
+    let ctx = Context {
+        accountability: Arc::new(Accountability { admin: true, ..Accountability::default() }),
+        rules: Arc::new(AccessRules::Everything),
+        schema: project.store().schema(),
+        now: Timestamp::now(),
+        request_id: Uuid::now_v7(),
+    };
+    if let Some(items) = items.load_folder(&ctx, folder).await? {
+        tracing::info!(items, folder = %folder.display(), "loaded demonstration data");
+    }
+    Ok(())
+}
+
+/// A change of users and their rights acts on the next request of this node; on others when what they believe is a second old.
+async fn forget_changed_callers(events: Events, api: Arc<Api>) {
+    let mut changes = events.listen();
+    loop {
+        match changes.recv().await {
+            Ok(event) if !is_about_callers(&event.collection) => {}
+            Ok(_) | Err(RecvError::Lagged(_)) => api.auth.forget_all(),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+fn is_about_callers(collection: &str) -> bool {
+    matches!(
+        collection,
+        "directus_users" | "directus_roles" | "directus_policies" | "directus_access" | "directus_sessions"
+    )
+}
+
+async fn measure(metrics: Metrics, db: Database) {
+    let mut ticks = tokio::time::interval(MEASURE_EVERY);
+    loop {
+        ticks.tick().await;
+        db.measure_pool();
+        metrics.tidy();
+    }
+}
+
+fn database_settings(config: &Config) -> Result<Settings> {
+    let target = match &config.database.target {
+        DatabaseTarget::Sqlite { path } => {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder).map_err(|error| {
+                    let what = format!("the folder {} cannot be made", folder.display());
+                    Error::internal(anyhow::Error::from(error).context(what))
+                })?;
+            }
+            Target::Sqlite { path: path.clone() }
+        }
+        DatabaseTarget::Postgres { url } => Target::Postgres { url: url.expose().clone() },
+        DatabaseTarget::Mysql { url } => Target::Mysql { url: url.expose().clone() },
+    };
+    Ok(Settings {
+        target,
+        pool_size: config.database.pool_max,
+        acquire_timeout: config.database.acquire_timeout,
+        statement_timeout: config.database.statement_timeout,
+        sqlite_readers: config.database.sqlite_readers,
+    })
+}
+
+fn query_limits(limits: &LimitsConfig) -> QueryLimits {
+    QueryLimits {
+        default_limit: limits.query_default,
+        max_limit: limits.query_max,
+        max_depth: limits.relational_depth,
+        max_conditions: limits.filter_conditions,
+        max_entries: limits.query_entries,
+        max_levels: limits.query_relations,
+    }
+}
+
+fn items_settings(limits: &LimitsConfig) -> ItemsSettings {
+    ItemsSettings {
+        query: query_limits(limits),
+        max_relational_depth: limits.relational_depth,
+        max_batch: Some(limits.batch_mutation as u64),
+    }
+}

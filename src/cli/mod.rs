@@ -1,0 +1,162 @@
+//! The commands of the binary.
+//!
+//! Start at [`run`]. What a command has to say goes to standard output, what went wrong to standard error, and its exit code is 0
+//! when it went well, 1 when it did not, 2 when the command line or the configuration is wrong.
+
+mod doctor;
+mod output;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::App;
+use crate::config::{Config, LogLevel, settings};
+use crate::error::{Error, Result};
+use crate::events::Hooks;
+use crate::project::ApplyOptions;
+use crate::schema;
+use output::{complain, say};
+
+/// A headless data platform: YAML collections become tables and an API.
+#[derive(Debug, Parser)]
+#[command(name = "tablature", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Apply the collections and serve the API.
+    Serve {
+        /// Take over changed files while serving, whatever WATCH says.
+        #[arg(long, conflicts_with = "no_watch")]
+        watch: bool,
+        /// Leave changed files alone until the next start, whatever WATCH says.
+        #[arg(long)]
+        no_watch: bool,
+    },
+    /// Show what `apply` would change in the database.
+    Plan {
+        /// Include dropping what no file declares.
+        #[arg(long)]
+        prune: bool,
+    },
+    /// Change the database so that it is as the files say.
+    Apply {
+        /// Also make changes that lose data.
+        #[arg(long)]
+        allow_destructive: bool,
+        /// Also drop what no file declares.
+        #[arg(long)]
+        prune: bool,
+    },
+    /// Change the files so that they say what is in the database.
+    Pull,
+    /// Print the JSON Schema of collection files, for editors.
+    Schema,
+    /// Print the documentation of all settings.
+    Settings,
+    /// Make administrators and tokens.
+    User {
+        #[command(subcommand)]
+        command: user::Command,
+    },
+    /// Check configuration, database and drift.
+    Doctor,
+}
+
+/// What a command ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    Failed,
+    Misused,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> ExitCode {
+        ExitCode::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Failed => 1,
+            Outcome::Misused => 2,
+        })
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let command = Arguments::parse().command;
+    match &command {
+        Command::Schema => {
+            say(format_args!("{:#}", schema::json_schema()));
+            return Outcome::Done.into();
+        }
+        Command::Settings => {
+            output::print(settings::documentation());
+            return Outcome::Done.into();
+        }
+        _ => {}
+    }
+    let mut config = match Config::load() {
+        Ok(config) => config,
+        Err(errors) => {
+            complain(errors);
+            return Outcome::Misused.into();
+        }
+    };
+    match &command {
+        Command::Serve { watch, no_watch } => {
+            config.project.watch = *watch || (config.project.watch && !no_watch);
+        }
+        // Standard output belongs to what the command has to say.
+        _ => config.log.level = LogLevel::Silent,
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(command, config)),
+        Err(error) => Err(Error::internal(error)),
+    };
+    match result {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            complain_about(&error);
+            Outcome::Failed.into()
+        }
+    }
+}
+
+async fn dispatch(command: Command, config: Config) -> Result<Outcome> {
+    if matches!(command, Command::Doctor) {
+        return Ok(doctor::run(config).await);
+    }
+    let app = App::open(config).await?;
+    match command {
+        Command::Serve { .. } => app.serve(Hooks::default()).await?,
+        Command::Plan { prune } => output::print(app.project.plan(prune).await?),
+        Command::Apply { allow_destructive, prune } => {
+            let options = ApplyOptions { allow_destructive, prune, ..ApplyOptions::default() };
+            output::print(app.project.apply(options).await?);
+        }
+        Command::Pull => {
+            let changes = app.project.pull().await?;
+            if changes.is_empty() {
+                say("The files say what is in the database.");
+            }
+            changes.iter().for_each(say);
+        }
+        Command::User { command } => return user::run(&app, command).await,
+        Command::Schema | Command::Settings | Command::Doctor => {}
+    }
+    Ok(Outcome::Done)
+}
+
+/// Whoever runs a command may see the cause that callers of the API may not.
+fn complain_about(error: &Error) {
+    match error {
+        Error::Internal { cause, .. } => complain(format_args!("{cause:#}")),
+        other => complain(other),
+    }
+}

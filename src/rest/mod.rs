@@ -1,0 +1,118 @@
+//! The REST adapter: thin functions over the services, one file per group of endpoints.
+//!
+//! Start at [`Api`], which finds the route of a request, asks who sends it, and hands it on.
+
+mod auth;
+mod items;
+mod route;
+mod service;
+mod system;
+
+use std::sync::Arc;
+
+use crate::access::{AccessRules, Context};
+use crate::auth::{Authenticator, Client};
+use crate::error::{Error, Result};
+use crate::items::ItemsService;
+use crate::project::SchemaStore;
+use crate::query::QueryLimits;
+use crate::schema::Schema;
+use crate::server::{Answer, Call, Credentials, Routes};
+use crate::telemetry::Metrics;
+
+use route::Route;
+
+/// Everything that endpoints need.
+pub struct Api {
+    /// Rows.
+    pub items: ItemsService,
+    /// Who is there.
+    pub auth: Authenticator,
+    /// The model.
+    pub schemas: Arc<SchemaStore>,
+    /// Figures.
+    pub metrics: Metrics,
+    /// Limits of queries.
+    pub limits: QueryLimits,
+}
+
+impl Routes for Api {
+    async fn answer(&self, call: &mut Call<'_>) -> Result<Answer> {
+        let path = call.path;
+        let Some(route) = Route::find(path).filter(|route| {
+            call.set_route(route.pattern());
+            call.method == "OPTIONS" || route.takes(call.method.as_str())
+        }) else {
+            return Err(not_found(call));
+        };
+        if call.method == "OPTIONS" {
+            return Ok(Answer::Methods(route.methods()));
+        }
+        match route {
+            Route::Ping => Ok(service::ping()),
+            Route::Health => service::health(self, call).await,
+            Route::Providers => Ok(auth::providers()),
+            Route::Login => auth::login(self, call).await,
+            Route::Refresh => auth::refresh(self, call).await,
+            Route::Logout => auth::logout(self, call).await,
+            Route::Items(collection) => {
+                let ctx = self.context(call).await?;
+                items::collection(self, call, &ctx, collection).await
+            }
+            Route::Item(collection, key) => {
+                let ctx = self.context(call).await?;
+                items::item(self, call, &ctx, collection, key).await
+            }
+            Route::Sort(collection) => {
+                let ctx = self.context(call).await?;
+                items::sort(self, call, &ctx, collection).await
+            }
+            Route::System(system) => {
+                let ctx = self.context(call).await?;
+                system::list(self, call, &ctx, system.collection).await
+            }
+            Route::SystemItem(system, key) => {
+                let ctx = self.context(call).await?;
+                system::item(self, call, &ctx, system.collection, key).await
+            }
+            Route::Me => {
+                let ctx = self.context(call).await?;
+                system::me(self, call, &ctx).await
+            }
+            Route::Info => {
+                self.context(call).await?;
+                Ok(service::info(self))
+            }
+            Route::Metrics => {
+                self.context(call).await?;
+                Ok(service::metrics(self))
+            }
+        }
+    }
+}
+
+impl Api {
+    /// The model as it is now.
+    fn schema(&self) -> Arc<Schema> {
+        self.schemas.schema()
+    }
+
+    /// Who sends this request, and with which model it is answered to its end. Nobody but administrators gets one.
+    async fn context(&self, call: &Call<'_>) -> Result<Context> {
+        let Credentials::Token(token) = call.credentials()? else { return Err(Error::Forbidden) };
+        let schema = self.schema();
+        let (accountability, rules) = self.auth.authenticate(&schema, &token, client(call), call.now).await?;
+        if *rules != AccessRules::Everything {
+            return Err(Error::Forbidden);
+        }
+        Ok(Context { accountability, rules, schema, now: call.now, request_id: call.id })
+    }
+}
+
+fn client<'a>(call: &Call<'a>) -> Client<'a> {
+    Client { address: call.address, user_agent: call.header("user-agent"), origin: call.header("origin") }
+}
+
+fn not_found(call: &Call<'_>) -> Error {
+    Error::RouteNotFound { path: format!("/{}", call.path.join("/")) }
+}

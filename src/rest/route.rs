@@ -1,0 +1,172 @@
+//! Which path is which route, and which methods it has.
+
+use std::borrow::Cow;
+
+/// A route, with what its path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    /// `/items/{collection}`
+    Items(&'a str),
+    /// `/items/{collection}/{key}`
+    Item(&'a str, &'a str),
+    /// `/{system collection}`
+    System(SystemRoute),
+    /// `/{system collection}/{key}`
+    SystemItem(SystemRoute, &'a str),
+    /// `/users/me`
+    Me,
+    /// `/utils/sort/{collection}`
+    Sort(&'a str),
+    /// `/auth`
+    Providers,
+    /// `/auth/login`
+    Login,
+    /// `/auth/refresh`
+    Refresh,
+    /// `/auth/logout`
+    Logout,
+    /// `/server/ping`
+    Ping,
+    /// `/server/health`
+    Health,
+    /// `/server/info`
+    Info,
+    /// `/metrics`
+    Metrics,
+}
+
+/// A system collection with an endpoint of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SystemRoute {
+    /// Name of the collection.
+    pub(super) collection: &'static str,
+    list: &'static str,
+    item: &'static str,
+}
+
+const fn system(collection: &'static str, list: &'static str, item: &'static str) -> SystemRoute {
+    SystemRoute { collection, list, item }
+}
+
+const SYSTEM: &[SystemRoute] = &[
+    system("directus_users", "/users", "/users/{id}"),
+    system("directus_roles", "/roles", "/roles/{id}"),
+    system("directus_policies", "/policies", "/policies/{id}"),
+    system("directus_access", "/access", "/access/{id}"),
+    system("directus_permissions", "/permissions", "/permissions/{id}"),
+    system("directus_activity", "/activity", "/activity/{id}"),
+    system("directus_revisions", "/revisions", "/revisions/{id}"),
+    system("directus_files", "/files", "/files/{id}"),
+    system("directus_folders", "/folders", "/folders/{id}"),
+];
+
+impl<'a> Route<'a> {
+    /// The route of a path, if there is one.
+    pub(super) fn find(path: &'a [Cow<'a, str>]) -> Option<Self> {
+        let route = match path {
+            [a, collection] if a == "items" => Route::Items(collection),
+            [a, collection, key] if a == "items" => Route::Item(collection, key),
+            [a, b] if a == "users" && b == "me" => Route::Me,
+            [a, b, collection] if a == "utils" && b == "sort" => Route::Sort(collection),
+            [a] if a == "auth" => Route::Providers,
+            [a, b] if a == "auth" => match b.as_ref() {
+                "login" => Route::Login,
+                "refresh" => Route::Refresh,
+                "logout" => Route::Logout,
+                _ => return None,
+            },
+            [a, b] if a == "server" => match b.as_ref() {
+                "ping" => Route::Ping,
+                "health" => Route::Health,
+                "info" => Route::Info,
+                _ => return None,
+            },
+            [a] if a == "metrics" => Route::Metrics,
+            [list] => Route::System(find_system(list)?),
+            [list, key] => Route::SystemItem(find_system(list)?, key),
+            _ => return None,
+        };
+        Some(route)
+    }
+
+    /// How logs and figures call it.
+    pub(super) fn pattern(&self) -> &'static str {
+        match self {
+            Route::Items(_) => "/items/{collection}",
+            Route::Item(..) => "/items/{collection}/{id}",
+            Route::System(system) => system.list,
+            Route::SystemItem(system, _) => system.item,
+            Route::Me => "/users/me",
+            Route::Sort(_) => "/utils/sort/{collection}",
+            Route::Providers => "/auth",
+            Route::Login => "/auth/login",
+            Route::Refresh => "/auth/refresh",
+            Route::Logout => "/auth/logout",
+            Route::Ping => "/server/ping",
+            Route::Health => "/server/health",
+            Route::Info => "/server/info",
+            Route::Metrics => "/metrics",
+        }
+    }
+
+    /// Its methods, as `Allow` lists them.
+    pub(super) fn methods(&self) -> &'static str {
+        match self {
+            Route::Items(_) => "GET, HEAD, POST, PATCH, DELETE, SEARCH",
+            Route::Item(..) => "GET, HEAD, PATCH, DELETE",
+            Route::System(_) => "GET, HEAD, SEARCH",
+            Route::Sort(_) | Route::Login | Route::Refresh | Route::Logout => "POST",
+            Route::SystemItem(..)
+            | Route::Me
+            | Route::Providers
+            | Route::Ping
+            | Route::Health
+            | Route::Info
+            | Route::Metrics => "GET, HEAD",
+        }
+    }
+
+    /// Whether it has this method.
+    pub(super) fn takes(&self, method: &str) -> bool {
+        self.methods().split(", ").any(|known| known == method)
+    }
+}
+
+fn find_system(list: &str) -> Option<SystemRoute> {
+    SYSTEM.iter().find(|system| &system.list[1..] == list).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes() {
+        let check = |path: &str, expected: Option<&str>| {
+            let segments: Vec<Cow<'_, str>> = path.split('/').map(Cow::Borrowed).collect();
+            assert_eq!(Route::find(&segments).map(|route| route.pattern()), expected, "{path}");
+        };
+        check("items/a", Some("/items/{collection}"));
+        check("items/a/1", Some("/items/{collection}/{id}"));
+        check("items", None);
+        check("items/a/1/2", None);
+        check("users", Some("/users"));
+        check("users/me", Some("/users/me"));
+        check("users/1", Some("/users/{id}"));
+        check("roles/me", Some("/roles/{id}"));
+        check("utils/sort/a", Some("/utils/sort/{collection}"));
+        check("auth/login", Some("/auth/login"));
+        check("auth/login/nope", None);
+        check("server/nope", None);
+        check("metrics", Some("/metrics"));
+        check("", None);
+        check("nope/nothing", None);
+    }
+
+    #[test]
+    fn methods() {
+        let path = ["items".into(), "a".into()];
+        let items = Route::find(&path).expect("a route");
+        assert!(items.takes("SEARCH") && !items.takes("PUT") && !items.takes("search"));
+    }
+}

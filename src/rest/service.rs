@@ -1,0 +1,55 @@
+//! `/server` and `/metrics`: how the server is.
+
+use actix_web::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Api;
+use crate::error::Result;
+use crate::server::{Answer, Call};
+
+pub(super) fn ping() -> Answer {
+    Answer::Text("text/html; charset=utf-8", "pong".to_owned())
+}
+
+/// A word for everybody; for administrators how each part is.
+pub(super) async fn health(api: &Api, call: &Call<'_>) -> Result<Answer> {
+    let database = api.items.check_database().await;
+    let status = if database.is_ok() { "ok" } else { "error" };
+    let code = if database.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    // Whoever cannot be known now, for whatever reason, is told what everybody is told.
+    if api.context(call).await.is_err() {
+        return Ok(Answer::WithStatus(code, json!({ "status": status })));
+    }
+    let model = api.schemas.status();
+    let schema_status = if model.is_behind || !model.pending.is_empty() { "warn" } else { "ok" };
+    let database: Value = match &database {
+        Ok(()) => json!({ "status": "ok" }),
+        Err(error) => json!({ "status": "error", "output": error.to_string() }),
+    };
+    Ok(Answer::WithStatus(code, json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "checks": {
+            "database": database,
+            "schema": {
+                "status": schema_status,
+                "version": model.version,
+                "diagnostics": model.diagnostics,
+                "pending": model.pending,
+                "drift": model.drift,
+            },
+        },
+    })))
+}
+
+pub(super) fn info(api: &Api) -> Answer {
+    Answer::Document(json!({ "data": {
+        "version": env!("CARGO_PKG_VERSION"),
+        "queryLimit": { "default": api.limits.default_limit, "max": api.limits.max_limit },
+        "rateLimit": false,
+    } }))
+}
+
+pub(super) fn metrics(api: &Api) -> Answer {
+    Answer::Text("text/plain; version=0.0.4; charset=utf-8", api.metrics.render())
+}

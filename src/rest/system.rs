@@ -1,0 +1,27 @@
+//! System collections for reading: `/users`, `/roles`, `/activity` and the like.
+
+use super::Api;
+use super::items::{search_body, url_query};
+use crate::access::Context;
+use crate::error::{Error, Result};
+use crate::query::Selection;
+use crate::server::{Answer, Call};
+
+pub(super) async fn list(api: &Api, call: &mut Call<'_>, ctx: &Context, collection: &str) -> Result<Answer> {
+    let (selection, query) = if call.method.as_str() == "SEARCH" {
+        search_body(api, call).await?
+    } else {
+        (Selection::Query, url_query(api, call)?)
+    };
+    api.items.read(ctx, collection, selection, query).await.map(Answer::Members)
+}
+
+pub(super) async fn item(api: &Api, call: &Call<'_>, ctx: &Context, collection: &str, key: &str) -> Result<Answer> {
+    let query = url_query(api, call)?;
+    api.items.read(ctx, collection, Selection::Key(key.to_owned()), query).await.map(Answer::Members)
+}
+
+pub(super) async fn me(api: &Api, call: &Call<'_>, ctx: &Context) -> Result<Answer> {
+    let user = ctx.accountability.user.as_deref().ok_or(Error::Forbidden)?;
+    item(api, call, ctx, "directus_users", user).await
+}
