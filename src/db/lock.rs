@@ -1,17 +1,21 @@
 //! One node at a time changes the schema.
 //!
 //! SQLite has one writer, and a PostgreSQL transaction holds an advisory lock to its end ([`hold_in`]): both vanish with the
-//! process. MariaDB commits at every step, so there a row with a lease says who is at work ([`Lease`]), renewed while work goes on.
+//! process. MariaDB commits at every step, so there a row with a lease says who is at work ([`Lease`]), renewed while work goes
+//! on. Beside it the holder keeps a lock of its connection, so that the lease of a process that was killed ends at once, and only
+//! that of a machine that vanished has to run out.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{Committed, Database, Transaction};
 use crate::error::{Error, Result};
+use crate::schema::ColumnType;
 use crate::sql::ddl::statement;
 use crate::sql::{Dialect, Statement};
 
@@ -34,24 +38,38 @@ pub struct Lease {
     database: Database,
     owner: Arc<str>,
     renewal: JoinHandle<()>,
+    /// Dropping it lets go of the lock of the connection.
+    _connection: oneshot::Sender<()>,
 }
+
+/// How owners are called that keep a lock of their connection, too.
+const WITH_LOCK: &str = "lock-";
+/// Locks are per server, not per database.
+const LOCK_NAME: &str = "CONCAT('tablature.', LEFT(SHA1(DATABASE()), 32))";
 
 impl Lease {
     /// Waits until no other node holds it.
     ///
     /// Fails with `Conflict` when another node is still at work after two minutes.
     pub async fn acquire(database: &Database) -> Result<Self> {
-        let owner: Arc<str> = Uuid::now_v7().simple().to_string().into();
+        let id = Uuid::now_v7().simple().to_string();
         let deadline = Instant::now() + LONGEST_WAIT;
-        while !take(database, &owner).await? {
+        loop {
+            let (connection, has_lock) = lock_connection(database).await?;
+            // Who has the lock now knows that the last one who had it is gone.
+            let owner: Arc<str> = if has_lock { format!("{WITH_LOCK}{id}") } else { id.clone() }.into();
+            let or_gone = if has_lock { format!(" OR owner LIKE '{WITH_LOCK}%'") } else { String::new() };
+            if take(database, &owner, &or_gone).await? {
+                let renewal = tokio::spawn(renew(database.clone(), owner.clone()));
+                return Ok(Lease { database: database.clone(), owner, renewal, _connection: connection });
+            }
+            drop(connection);
             if Instant::now() > deadline {
                 let reason = "another node is changing the schema".to_owned();
                 return Err(Error::Conflict { reason });
             }
             sleep(Duration::from_millis(100)).await;
         }
-        let renewal = tokio::spawn(renew(database.clone(), owner.clone()));
-        Ok(Lease { database: database.clone(), owner, renewal })
     }
 
     /// Who holds it, as other nodes see it.
@@ -59,7 +77,7 @@ impl Lease {
         &self.owner
     }
 
-    /// Gives it back at once. A lease that is merely dropped runs out by itself.
+    /// Gives it back at once. A lease that is merely dropped is found to be free by the next one.
     pub async fn release(self) -> Result<()> {
         self.renewal.abort();
         let text = format!("DELETE FROM tablature_lock WHERE name = 'schema' AND owner = '{}'", self.owner);
@@ -73,23 +91,56 @@ impl Drop for Lease {
     }
 }
 
+/// Takes the lock of a connection that is kept until the sender is dropped; gives whether it was free.
+async fn lock_connection(database: &Database) -> Result<(oneshot::Sender<()>, bool)> {
+    let (keep, kept) = oneshot::channel();
+    let (tell, told) = oneshot::channel();
+    let database = database.clone();
+    let work = async move {
+        let result = database
+            .transaction(|transaction| {
+                Box::pin(async move {
+                    let has_lock = ask(transaction, &format!("SELECT GET_LOCK({LOCK_NAME}, 0)")).await?;
+                    tell.send(has_lock).ok();
+                    if has_lock {
+                        // Ends when the sender is dropped; nothing is ever sent.
+                        kept.await.ok();
+                        ask(transaction, &format!("SELECT RELEASE_LOCK({LOCK_NAME})")).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await;
+        if let Err(error) = result {
+            tracing::warn!(%error, "the lock on the schema was lost");
+        }
+    };
+    tokio::spawn(work);
+    Ok((keep, told.await.unwrap_or(false)))
+}
+
+async fn ask(transaction: &mut Transaction, text: &str) -> Result<bool> {
+    let statement = Statement { columns: [ColumnType::BigInteger].into(), ..statement(text.to_owned()) };
+    let rows = transaction.rows(&statement).await?;
+    Ok(rows.first().and_then(|row| row.int(0)) == Some(1))
+}
+
 async fn renew(database: Database, owner: Arc<str>) {
     loop {
         sleep(RENEWAL).await;
-        if let Err(error) = take(&database, &owner).await {
+        if let Err(error) = take(&database, &owner, "").await {
             tracing::warn!(%error, "the lease on the schema could not be renewed");
         }
     }
 }
 
 /// Takes the lease, or prolongs one's own. The clock is that of the database, the same for all nodes.
-async fn take(database: &Database, owner: &str) -> Result<bool> {
-    let until = format!("UTC_TIMESTAMP(3) + INTERVAL {LEASE_S} SECOND");
+async fn take(database: &Database, owner: &str, or_gone: &str) -> Result<bool> {
     let make =
         "INSERT IGNORE INTO tablature_lock (name, owner, until) VALUES ('schema', '', '1970-01-02 00:00:00')";
     let take = format!(
-        "UPDATE tablature_lock SET owner = '{owner}', until = {until} \
-         WHERE name = 'schema' AND (owner = '{owner}' OR until < UTC_TIMESTAMP(3))"
+        "UPDATE tablature_lock SET owner = '{owner}', until = UTC_TIMESTAMP(3) + INTERVAL {LEASE_S} SECOND \
+         WHERE name = 'schema' AND (owner = '{owner}' OR until < UTC_TIMESTAMP(3){or_gone})"
     );
     // Two nodes in each other's way: the one that is refused simply has not got it.
     match run(database, vec![statement(make.to_owned())]).await {

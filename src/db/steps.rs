@@ -178,9 +178,13 @@ async fn run_from(database: &Database, plan: &Recorded, next: usize) -> Result<(
     let mut structure = introspect(database).await?;
     let mut recorded = Instant::now();
     for (position, step) in plan.steps.iter().enumerate().skip(next) {
-        if !is_done(dialect, step, &structure) {
-            for change in ddl::statements(dialect, std::slice::from_ref(step), &structure, plan.allow_loss)? {
-                execute(database, vec![change.clone()]).await.map_err(|error| failed(&change, error))?;
+        if !is_done(dialect, step, &structure)
+            && let Err(error) = run_step(database, step, &structure, plan.allow_loss).await
+        {
+            // The server finishes a statement whose client was killed: it may have been done meanwhile.
+            let now = introspect(database).await?;
+            if !is_done(dialect, step, &now) {
+                return Err(error);
             }
         }
         structure.apply(step);
@@ -194,6 +198,18 @@ async fn run_from(database: &Database, plan: &Recorded, next: usize) -> Result<(
             execute(database, vec![rows::update(dialect, "tablature_apply", &[number], &[])]).await?;
             recorded = Instant::now();
         }
+    }
+    Ok(())
+}
+
+async fn run_step(
+    database: &Database,
+    step: &SchemaStep,
+    structure: &DatabaseStructure,
+    allow_loss: bool,
+) -> Result<()> {
+    for change in ddl::statements(database.dialect(), std::slice::from_ref(step), structure, allow_loss)? {
+        execute(database, vec![change.clone()]).await.map_err(|error| failed(&change, error))?;
     }
     Ok(())
 }

@@ -268,6 +268,47 @@ async fn nodes_that_start_together_apply_once() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_cut_off_is_finished() {
+    for (database, private) in private_databases().await {
+        let dialect = database.dialect();
+        let folder = Folder::new(&[("invoices.yaml", INVOICES)]);
+        Project::open(database.clone(), &folder.path()).await.unwrap().start().await.unwrap();
+        for number in 100..200 {
+            let id = format!("019352a4-0000-7000-8000-000000000{number}");
+            run(&database, &format!("INSERT INTO invoices (id, number) VALUES ('{id}', '{number}')")).await;
+        }
+        for round in 0..6_u64 {
+            let fields: String =
+                (0..10).map(|n| format!("  f{round}_{n}: {{ type: string, default: \"{n}\" }}\n")).collect();
+            let wide = 64 + round;
+            let text = INVOICES.replace("string(64)", &format!("string({wide})"));
+            folder.write("invoices.yaml", &format!("{text}{fields}"));
+            for other in 0..10 {
+                let text = format!(
+                    "collection: other{round}_{other}\nfields:\n  id: uuid_pk\n  to: m2o(invoices)\n"
+                );
+                folder.write(&format!("other{round}_{other}.yaml"), &text);
+            }
+            let project = Project::open(database.clone(), &folder.path()).await.unwrap();
+            // Dropped in the middle, as a process that is killed would drop it.
+            let cut = tokio::time::timeout(Duration::from_millis(20 + round * 40), project.start()).await;
+            if let Ok(result) = cut {
+                result.unwrap();
+            }
+            let start = Instant::now();
+            let project = Project::open(database.clone(), &folder.path()).await.unwrap();
+            project.start().await.unwrap_or_else(|error| panic!("{dialect:?} {error:?}"));
+            // Nobody waits for the lease of one that is gone.
+            assert!(start.elapsed() < Duration::from_secs(10), "{dialect:?} {:?}", start.elapsed());
+            let plan = project.plan(false).await.unwrap();
+            assert!(plan.is_empty(), "{dialect:?}\n{plan}");
+            assert_eq!(count(&database, "invoices").await, 100);
+        }
+        private.remove().await;
+    }
+}
+
+#[tokio::test]
 async fn a_saved_file_is_served_and_a_broken_one_is_reported() {
     for (database, private) in private_databases().await {
         let dialect = database.dialect();

@@ -4,6 +4,8 @@
 
 mod defaults;
 mod desired;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
