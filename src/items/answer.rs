@@ -3,13 +3,12 @@
 //! Start at `ItemsService::write`. Without an idempotency key the answer is read after the commit; with one it is read and
 //! stored inside the transaction, so that there is never the one without the other.
 
-use std::sync::Arc;
-
 use futures::FutureExt as _;
 use jiff::SignedDuration;
 
 use super::idempotency::{self, IdempotencyKey, StoredAnswer};
 use super::nested::key_text;
+use super::read::compile;
 use super::run::Run;
 use super::service::ItemsService;
 use super::write::{Operation, Prepared};
@@ -18,8 +17,8 @@ use crate::db::JsonBytes;
 use crate::error::{Error, Result};
 use crate::events::ItemEvent;
 use crate::filter::Scalar;
-use crate::query::{self, Plan, Query, QueryLimits, Selection};
-use crate::sql::{self, Dialect, ReadStatements, journal as statements};
+use crate::query::{Query, Selection};
+use crate::sql::journal as statements;
 
 /// Answers are kept this long.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -72,9 +71,7 @@ impl ItemsService {
                 Answer::Items(query, selection) => {
                     let dialect = self.database.dialect();
                     match compile(ctx, dialect, collection, &selection, &query, &self.settings.query) {
-                        Ok((plan, statements)) => {
-                            readable(self.database.read_json(&plan, &statements).await)?
-                        }
+                        Ok(read) => readable(self.database.read_json(&read.plan, &read.statements).await)?,
                         Err(error) => readable(Err(error))?,
                     }
                 }
@@ -121,7 +118,7 @@ impl ItemsService {
                         Answer::NoItems => Some(NO_ITEMS.to_vec()),
                         Answer::Items(query, selection) => {
                             match compile(&ctx, tx.dialect(), &collection, &selection, &query, &limits) {
-                                Ok((plan, statements)) => readable(tx.read_json(&plan, &statements).await)?,
+                                Ok(read) => readable(tx.read_json(&read.plan, &read.statements).await)?,
                                 Err(error) => readable(Err(error))?,
                             }
                         }
@@ -183,19 +180,4 @@ fn choose(answer: Option<Query>, keys: &[Scalar], is_single: bool) -> Answer {
             Answer::Items(Box::new(query), Selection::Keys(keys))
         }
     }
-}
-
-/// The statements of a read.
-pub(super) fn compile(
-    ctx: &Context,
-    dialect: Dialect,
-    collection: &str,
-    selection: &Selection,
-    query: &Query,
-    limits: &QueryLimits,
-) -> Result<(Arc<Plan>, Arc<ReadStatements>)> {
-    let resolved = query::resolve(ctx, collection, selection, query, limits)?;
-    let plan = query::plan(&ctx.schema, resolved);
-    let statements = sql::build_read(&ctx.schema, dialect, &plan)?;
-    Ok((Arc::new(plan), Arc::new(statements)))
 }

@@ -12,6 +12,7 @@ mod idempotency;
 mod journal;
 pub mod nested;
 pub mod plan;
+mod read;
 mod relations;
 mod render;
 pub mod run;

@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 
 use super::idempotency::Running;
 use super::journal::CountingStep;
+use super::read::PlanCache;
 use super::validate::Rules;
 use crate::access::Context;
 use crate::db::Database;
@@ -39,6 +40,7 @@ pub struct ItemsService {
     pub(super) settings: ItemsSettings,
     pub(super) counting_step: CountingStep,
     pub(super) running: Running,
+    pub(super) plans: PlanCache,
     /// When answers under idempotency keys were last thrown away, in seconds since 1970.
     last_forgotten_s: AtomicI64,
     rules: ArcSwapOption<Rules>,
@@ -53,6 +55,7 @@ impl ItemsService {
             settings,
             counting_step: CountingStep::default(),
             running: Running::default(),
+            plans: PlanCache::default(),
             last_forgotten_s: AtomicI64::new(0),
             rules: ArcSwapOption::empty(),
         }

@@ -7,10 +7,10 @@ use futures::FutureExt as _;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::answer::compile;
 use super::hashing;
 use super::nested::{ItemPayload, Planner, key_json, key_text, key_value};
 use super::plan::{ItemWrite, Target};
+use super::read::compile;
 use super::run::{Run, RunContext, first_value, key_field};
 use super::service::ItemsService;
 use crate::access::{Action, Context};
@@ -269,14 +269,14 @@ impl ItemsService {
         };
         let dialect = self.database.dialect();
         let limits = &self.settings.query;
-        let (plan, statements) = compile(ctx, dialect, &collection.name, &Selection::Query, &query, limits)?;
-        let columns = match &*plan {
+        let read = compile(ctx, dialect, &collection.name, &Selection::Query, &query, limits)?;
+        let columns = match &*read.plan {
             Plan::Items(plan) => plan.nodes.first().map(|node| &node.columns),
             Plan::Aggregate(_) => None,
         };
         let column = columns
             .and_then(|columns| columns.iter().position(|column| column.target == FilterTarget::Field(key)));
-        match (column, statements.levels.first()) {
+        match (column, read.statements.levels.first()) {
             (Some(column), Some(statement)) => Ok(Keys::Found {
                 statement: Box::new(statement.clone()),
                 column,
