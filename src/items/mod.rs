@@ -12,7 +12,6 @@ mod idempotency;
 mod journal;
 pub mod nested;
 pub mod plan;
-mod read;
 mod relations;
 mod render;
 pub mod run;

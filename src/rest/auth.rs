@@ -48,7 +48,6 @@ fn signed_in(tokens: &Tokens) -> Answer {
     } }))
 }
 
-
 fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a str> {
     match body.get(name) {
         Some(Value::String(text)) if !text.is_empty() && !text.contains('\0') => Ok(text),

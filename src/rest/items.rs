@@ -27,13 +27,18 @@ pub(super) async fn collection(api: &Api, call: &mut Call<'_>, ctx: &Context, na
         "SEARCH" => search(api, call, ctx, name).await,
         _ => {
             let selection = if singleton { Selection::Singleton } else { Selection::Query };
-            let query = url_query(api, call)?;
-            api.items.read(ctx, name, selection, query).await.map(Answer::Members)
+            api.items.read_url(ctx, name, selection, call.raw_parameters()).await.map(Answer::Members)
         }
     }
 }
 
-pub(super) async fn item(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str, key: &str) -> Result<Answer> {
+pub(super) async fn item(
+    api: &Api,
+    call: &mut Call<'_>,
+    ctx: &Context,
+    name: &str,
+    key: &str,
+) -> Result<Answer> {
     find(ctx, name)?;
     let targets = Targets::Key(key.to_owned());
     match call.method.as_str() {
@@ -47,8 +52,8 @@ pub(super) async fn item(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &s
             write(api, call, ctx, name, Operation::Delete(targets), idempotency).await
         }
         _ => {
-            let query = url_query(api, call)?;
-            api.items.read(ctx, name, Selection::Key(key.to_owned()), query).await.map(Answer::Members)
+            let selection = Selection::Key(key.to_owned());
+            api.items.read_url(ctx, name, selection, call.raw_parameters()).await.map(Answer::Members)
         }
     }
 }
@@ -57,7 +62,8 @@ pub(super) async fn item(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &s
 pub(super) async fn sort(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Result<Answer> {
     find(ctx, name)?;
     let body = object(call.json().await?)?;
-    let key = |name: &str| body.get(name).ok_or_else(|| Error::payload(format_args!("\"{name}\" is required.")));
+    let key =
+        |name: &str| body.get(name).ok_or_else(|| Error::payload(format_args!("\"{name}\" is required.")));
     api.items.move_item(ctx, name, key("item")?, key("to")?).await?;
     Ok(Answer::Done)
 }

@@ -26,20 +26,23 @@ pub(super) async fn health(api: &Api, call: &Call<'_>) -> Result<Answer> {
         Ok(()) => json!({ "status": "ok" }),
         Err(error) => json!({ "status": "error", "output": error.to_string() }),
     };
-    Ok(Answer::WithStatus(code, json!({
-        "status": status,
-        "version": env!("CARGO_PKG_VERSION"),
-        "checks": {
-            "database": database,
-            "schema": {
-                "status": schema_status,
-                "version": model.version,
-                "diagnostics": model.diagnostics,
-                "pending": model.pending,
-                "drift": model.drift,
+    Ok(Answer::WithStatus(
+        code,
+        json!({
+            "status": status,
+            "version": env!("CARGO_PKG_VERSION"),
+            "checks": {
+                "database": database,
+                "schema": {
+                    "status": schema_status,
+                    "version": model.version,
+                    "diagnostics": model.diagnostics,
+                    "pending": model.pending,
+                    "drift": model.drift,
+                },
             },
-        },
-    })))
+        }),
+    ))
 }
 
 pub(super) fn info(api: &Api) -> Answer {

@@ -1,24 +1,30 @@
 //! System collections for reading: `/users`, `/roles`, `/activity` and the like.
 
 use super::Api;
-use super::items::{search_body, url_query};
+use super::items::search_body;
 use crate::access::Context;
 use crate::error::{Error, Result};
 use crate::query::Selection;
 use crate::server::{Answer, Call};
 
 pub(super) async fn list(api: &Api, call: &mut Call<'_>, ctx: &Context, collection: &str) -> Result<Answer> {
-    let (selection, query) = if call.method.as_str() == "SEARCH" {
-        search_body(api, call).await?
-    } else {
-        (Selection::Query, url_query(api, call)?)
-    };
-    api.items.read(ctx, collection, selection, query).await.map(Answer::Members)
+    if call.method.as_str() == "SEARCH" {
+        let (selection, query) = search_body(api, call).await?;
+        return api.items.read(ctx, collection, selection, query).await.map(Answer::Members);
+    }
+    let raw = call.raw_parameters();
+    api.items.read_url(ctx, collection, Selection::Query, raw).await.map(Answer::Members)
 }
 
-pub(super) async fn item(api: &Api, call: &Call<'_>, ctx: &Context, collection: &str, key: &str) -> Result<Answer> {
-    let query = url_query(api, call)?;
-    api.items.read(ctx, collection, Selection::Key(key.to_owned()), query).await.map(Answer::Members)
+pub(super) async fn item(
+    api: &Api,
+    call: &Call<'_>,
+    ctx: &Context,
+    collection: &str,
+    key: &str,
+) -> Result<Answer> {
+    let selection = Selection::Key(key.to_owned());
+    api.items.read_url(ctx, collection, selection, call.raw_parameters()).await.map(Answer::Members)
 }
 
 pub(super) async fn me(api: &Api, call: &Call<'_>, ctx: &Context) -> Result<Answer> {

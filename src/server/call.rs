@@ -56,6 +56,11 @@ impl<'a> Call<'a> {
         Ok(pairs)
     }
 
+    /// The parameters of the URL as they came.
+    pub fn raw_parameters(&self) -> &'a str {
+        self.http.query_string()
+    }
+
     /// The value of a header, when it is text.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.http.headers().get(name).and_then(|value| value.to_str().ok())
