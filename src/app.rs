@@ -152,7 +152,7 @@ fn database_settings(config: &Config) -> Result<Settings> {
         DatabaseTarget::Sqlite { path } => {
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                 std::fs::create_dir_all(folder).map_err(|error| {
-                    let what = format!("the folder {} cannot be made", folder.display());
+                    let what = format!("the folder {} of the database cannot be made", folder.display());
                     Error::internal(anyhow::Error::from(error).context(what))
                 })?;
             }

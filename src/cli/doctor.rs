@@ -28,6 +28,10 @@ pub(super) async fn run(config: Config) -> Outcome {
 
 /// Compares files and database, and counts the problems.
 async fn check_collections(app: &App) -> Result<usize> {
+    let folder = app.project.folder();
+    if !folder.is_dir() {
+        say(format_args!("note     there is no folder {}, see COLLECTIONS_PATH", folder.display()));
+    }
     let report = app.project.plan(false).await?;
     let refusals = report.refusals(false);
     for refusal in &refusals {

@@ -232,9 +232,15 @@ impl Project {
             Dialect::Mysql => change.run_step_by_step(&self.database).await?,
             Dialect::Sqlite | Dialect::Postgres => change.run_in_transaction(&self.database).await?,
         };
-        for planned in &outcome.report.steps {
-            if outcome.refusals.is_empty() && planned.loss.is_none() {
-                tracing::info!(step = %planned.step, "schema step applied");
+        if outcome.refusals.is_empty() {
+            let applied = outcome.report.steps.iter().filter(|planned| planned.loss.is_none());
+            let mut steps = 0;
+            for planned in applied {
+                tracing::debug!(step = %planned.step, "schema step applied");
+                steps += 1;
+            }
+            if steps > 0 {
+                tracing::info!(steps, "the database was brought in line with the collections");
             }
         }
         Ok((schema, outcome))

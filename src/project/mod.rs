@@ -5,7 +5,6 @@
 
 mod adopt;
 mod apply;
-pub mod commands;
 mod files;
 mod pull;
 mod registry;
