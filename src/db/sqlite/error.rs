@@ -56,15 +56,21 @@ fn constraint(extended_code: i32, message: &str) -> Error {
         columns.split(", ").map(|column| column.split_once('.').map_or(column, |(_, field)| field)).collect();
     let field = fields.join(", ");
     match extended_code {
+        // `ON DELETE RESTRICT` is carried out, and reported, as a trigger.
+        ffi::SQLITE_CONSTRAINT_TRIGGER if message.contains("FOREIGN KEY") => unknown_reference(),
         ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
             Error::RecordNotUnique { collection, field, value: serde_json::Value::Null }
         }
         ffi::SQLITE_CONSTRAINT_NOTNULL => Error::NotNullViolation { collection, field },
-        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Error::InvalidForeignKey {
-            collection: String::new(),
-            field: String::new(),
-            value: serde_json::Value::Null,
-        },
+        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => unknown_reference(),
         _ => Error::payload("a rule of the database forbids a value"),
+    }
+}
+
+fn unknown_reference() -> Error {
+    Error::InvalidForeignKey {
+        collection: String::new(),
+        field: String::new(),
+        value: serde_json::Value::Null,
     }
 }
