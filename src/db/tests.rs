@@ -341,3 +341,25 @@ async fn a_statement_ends_at_its_deadline() {
         assert!(matches!(result, Err(Error::StatementTimeout { most_ms: 200 })), "{target:?} {result:?}");
     }
 }
+
+#[tokio::test]
+async fn a_changed_column_does_not_fail_prepared_reads() {
+    for database in databases().await {
+        let table = table();
+        for change in [
+            format!("CREATE TABLE {table} (id integer NOT NULL PRIMARY KEY, word varchar(5))"),
+            format!("INSERT INTO {table} VALUES (1, 'one')"),
+        ] {
+            run(&database, statement(&change, vec![], &[])).await.unwrap();
+        }
+        let read = statement(&format!("SELECT word FROM {table}"), vec![], &[ColumnType::Text]);
+        assert_eq!(database.rows(&read).await.unwrap()[0].values, [text("one")]);
+        let change = match database.dialect() {
+            Dialect::Sqlite => format!("ALTER TABLE {table} ADD COLUMN other text"),
+            Dialect::Postgres => format!("ALTER TABLE {table} ALTER COLUMN word TYPE text"),
+            Dialect::Mysql => format!("ALTER TABLE {table} MODIFY COLUMN word longtext"),
+        };
+        run(&database, statement(&change, vec![], &[])).await.unwrap();
+        assert_eq!(database.rows(&read).await.unwrap()[0].values, [text("one")], "{:?}", database.dialect());
+    }
+}

@@ -107,6 +107,8 @@ impl Server for Postgres {
             "53300" => unavailable("It takes no more connections."),
             "57P01" | "57P02" | "57P03" | "25P03" | "08006" | "08003" => unavailable("It cannot be reached."),
             "25006" => unavailable("It is read-only."),
+            // A statement prepared before a column changed its type: a fresh connection prepares it anew.
+            "0A000" if failure.message().contains("cached plan") => unavailable("A table has just changed."),
             _ => return None,
         })
     }
