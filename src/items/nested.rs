@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::defaults;
 use super::plan::{Child, ItemWrite, Target, ToMany, ToManyChange, ToManyLink, ToOne};
@@ -30,6 +30,14 @@ pub struct Planner<'c> {
     pub keeps_automatic: bool,
     /// Everything that is wrong with the values so far.
     pub findings: Vec<Error>,
+}
+
+/// A part of the way to an item below.
+enum Step<'a> {
+    /// A member of an object.
+    Name(&'a str),
+    /// An entry of a list.
+    Entry(usize),
 }
 
 impl Planner<'_> {
@@ -121,7 +129,9 @@ impl Planner<'_> {
                 Ok(())
             }
             (FieldKind::ManyToOne { related, .. }, Value::Object(inner)) => {
-                let below = self.upsert(*related, inner, &[], depth + 1)?;
+                let below = self.at(&[Step::Name(&field.name)], |planner| {
+                    planner.upsert(*related, inner, &[], depth + 1)
+                })?;
                 item.to_one.push(ToOne { field: id, as_text: false, item: below });
                 item.given.push(id);
                 item.sent.push(id);
@@ -202,7 +212,8 @@ impl Planner<'_> {
         };
         item.sent.push(id);
         if let Value::Object(inner) = value {
-            let below = self.upsert(target, inner, &[], depth + 1)?;
+            let below =
+                self.at(&[Step::Name(&field.name)], |planner| planner.upsert(target, inner, &[], depth + 1))?;
             item.to_one.push(ToOne { field: id, as_text: true, item: below });
             item.given.push(id);
             return Ok(());
@@ -229,6 +240,24 @@ impl Planner<'_> {
         let sent = key_field.and_then(|name| payload.get(&**name)).filter(|value| !value.is_null());
         let target = if sent.is_some() { Target::Upsert } else { Target::Create };
         self.item(id, target, None, payload, given, depth)
+    }
+
+    /// Plans something at this place of the payload; what is found there says so in `path`.
+    fn at<T>(&mut self, place: &[Step<'_>], plan: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let before = self.findings.len();
+        let planned = plan(self);
+        for finding in &mut self.findings[before..] {
+            let Error::FailedValidation { details, .. } = finding else { continue };
+            let path = details.entry("path").or_insert_with(|| json!([]));
+            if let Value::Array(path) = path {
+                let steps = place.iter().map(|step| match step {
+                    Step::Name(name) => json!(name),
+                    Step::Entry(position) => json!(position),
+                });
+                path.splice(0..0, steps);
+            }
+        }
+        planned
     }
 
     fn items_below(
@@ -264,11 +293,12 @@ impl Planner<'_> {
             Value::Null => return Ok(None),
             Value::Array(entries) => {
                 let mut children = Vec::with_capacity(entries.len());
-                for entry in entries {
+                for (position, entry) in entries.iter().enumerate() {
+                    let place = [Step::Name(&field.name), Step::Entry(position)];
                     children.push(match entry {
-                        Value::Object(inner) => {
-                            Child::Item(self.upsert(*related, inner, &given, depth + 1)?)
-                        }
+                        Value::Object(inner) => Child::Item(
+                            self.at(&place, |planner| planner.upsert(*related, inner, &given, depth + 1))?,
+                        ),
                         key => Child::Key(self.key_of(far, field, key)?),
                     });
                 }
@@ -307,10 +337,13 @@ impl Planner<'_> {
         let key_name = far.key().map(|key| far.field(key).name.clone());
         for (part, entries) in parts {
             let entries = entries.as_array().ok_or_else(|| wrong_list(field))?;
-            for entry in entries {
+            for (position, entry) in entries.iter().enumerate() {
+                let place = [Step::Name(&field.name), Step::Name(part), Step::Entry(position)];
                 match (part.as_str(), entry) {
                     ("create", Value::Object(inner)) => {
-                        create.push(self.upsert(related, inner, given, depth + 1)?)
+                        create.push(
+                            self.at(&place, |planner| planner.upsert(related, inner, given, depth + 1))?,
+                        );
                     }
                     ("update", Value::Object(inner)) => {
                         let names_key = key_name.as_ref().is_some_and(|name| inner.contains_key(&**name));
@@ -320,7 +353,9 @@ impl Planner<'_> {
                                 field.name
                             )));
                         }
-                        update.push(self.upsert(related, inner, given, depth + 1)?);
+                        update.push(
+                            self.at(&place, |planner| planner.upsert(related, inner, given, depth + 1))?,
+                        );
                     }
                     ("delete", key) => delete.push(self.key_of(far, field, key)?),
                     _ => return Err(wrong_list(field)),
