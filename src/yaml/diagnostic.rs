@@ -110,6 +110,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// A name in quotes for a message, cut when somebody pasted a novel.
 pub fn quoted(name: &str) -> String {
     const MOST: usize = 80;
-    let shown: String = name.chars().take(MOST).flat_map(char::escape_debug).collect();
-    if name.chars().nth(MOST).is_some() { format!("\"{shown}…\"") } else { format!("\"{shown}\"") }
+    match name.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{:?}", format!("{}…", &name[..end])),
+        None => format!("{name:?}"),
+    }
 }
