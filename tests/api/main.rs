@@ -1,1 +1,37 @@
-//! Black-box suite.
+//! Black-box suite: the real binary, over the wire, on real databases.
+//!
+//! One file per subject; helpers live in `tests/support/`. Each scenario is written once and runs on every
+//! database named in `TEST_DATABASES`; those that compare databases with each other stand in `across`.
+#![expect(clippy::unwrap_used, reason = "a scenario that cannot go on has failed")]
+#![expect(clippy::print_stderr, reason = "what a scenario measured or was about is shown when it fails")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod across;
+mod auth;
+mod bad_input;
+mod durability;
+mod events;
+mod fields;
+mod filters;
+mod filters_related;
+mod fuzz;
+mod history;
+mod idempotency;
+mod items;
+mod models;
+mod nested_writes;
+mod operation;
+mod outage;
+mod query;
+mod query_aggregate;
+mod relations;
+mod schema;
+mod schema_errors;
+mod shutdown;
+mod singleton;
+mod statements;
+mod validation;
+mod values;
+mod watch;
