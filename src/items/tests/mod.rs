@@ -5,5 +5,6 @@
 mod answers;
 mod nested;
 mod platform;
+mod reads;
 mod single;
 mod world;

@@ -70,7 +70,7 @@ pub async fn fresh_databases() -> Vec<Database> {
 }
 
 /// Makes a database on a server and gives its address.
-async fn beside(server: Target, url: &str, name: &str) -> String {
+pub async fn beside(server: Target, url: &str, name: &str) -> String {
     let server = Database::connect(&Settings::new(server)).await.unwrap();
     let text = format!("CREATE DATABASE {name}");
     let statement = Statement { text: text.into(), params: Vec::new(), columns: Arc::from([]) };
