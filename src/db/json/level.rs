@@ -59,6 +59,14 @@ impl Key {
         }
     }
 
+    /// The key as a many-to-any field holds it.
+    fn into_text(self) -> Key {
+        match self {
+            Key::Int(number) => Key::Text(itoa::Buffer::new().format(number).into()),
+            other => other,
+        }
+    }
+
     /// The form in which a statement takes it.
     pub(in crate::db) fn to_scalar(&self) -> Scalar {
         match self {
@@ -152,6 +160,7 @@ impl Level {
 
 /// Turns the rows of one statement into a [`Level`].
 pub(in crate::db) struct LevelWriter<'p> {
+    plan: &'p ReadPlan,
     node: &'p ReadNode,
     /// Formats of the columns, and the types they are read with.
     read_types: Vec<&'p ColumnType>,
@@ -177,6 +186,7 @@ impl<'p> LevelWriter<'p> {
             _ => u64::MAX,
         };
         LevelWriter {
+            plan,
             node,
             read_types: node.columns.iter().map(|column| value::read_type(&column.format)).collect(),
             below: key_sets,
@@ -248,6 +258,7 @@ impl<'p> LevelWriter<'p> {
                 MemberValue::Column(column) => self.column(row, *column)?,
                 MemberValue::ToOne { column, node } | MemberValue::ToMany { column, node } => {
                     let slot = match Key::of(row.cell(*column, self.read_types[*column])?)? {
+                        Some(key) if self.is_named_by_text(*node) => self.below[*node].slot(key.into_text()),
                         Some(key) => self.below[*node].slot(key),
                         None => NONE,
                     };
@@ -260,6 +271,11 @@ impl<'p> LevelWriter<'p> {
         }
         self.level.bytes.push(b'}');
         Ok(())
+    }
+
+    /// The rows of this level refer to their parent through a many-to-any field, which holds keys as text.
+    fn is_named_by_text(&self, node: usize) -> bool {
+        self.plan.nodes[node].link.as_ref().is_some_and(|link| link.any.is_some())
     }
 
     fn gap(&mut self, node: usize, slot: u32) {

@@ -187,7 +187,7 @@ async fn fill(shelf: &Shelf) {
         ),
         (
             "notes",
-            json!([{ "id": "c0ffee00-0000-4000-8000-000000000071", "text": "n", "subject_type": "articles", "subject": "5" }]),
+            json!([{ "id": "c0ffee00-0000-4000-8000-000000000071", "text": "n", "subject_type": "articles", "subject": "5" }, { "id": "c0ffee00-0000-4000-8000-000000000072", "text": "seen", "subject_type": "images", "subject": "2" }]),
         ),
         ("settings", json!([])),
     ];
@@ -230,6 +230,12 @@ async fn reads_find_and_show_what_is_there() {
             r#""data":{"title":"Article 01","price":"10.07","big":"1000000007","seen":"2023-01-10T08:00:01.250Z","#,
             r#""published_on":"2024-01-15T10:15:30","at":"09:30:00","day":"2024-01-10","featured":false,"extra":{"n":1},"#,
             r#""labels":["l1","m"],"secret":"**********","token":"aaaaaaaa-0000-4000-8000-000000000001","score":1.5}"#)).await;
+        shelf
+            .check(
+                "/images?fields=id,notes.text",
+                r#""data":[{"id":1,"notes":[]},{"id":2,"notes":[{"text":"seen"}]}]"#,
+            )
+            .await;
         shelf.check("/articles?fields=id&limit=3", r#""data":[{"id":12},{"id":11},{"id":10}]"#).await;
         shelf.check("/articles/2?fields=id", r#""data":{"id":2}"#).await;
         shelf.check("/articles/3?fields=id", r#""data":{"id":3}"#).await;
@@ -255,7 +261,10 @@ async fn reads_find_and_show_what_is_there() {
             )
             .await;
         shelf
-            .check("/notes?fields=subject:articles.title", r#""data":[{"subject":{"title":"Article 05"}}]"#)
+            .check(
+                "/notes?fields=subject:articles.title",
+                r#""data":[{"subject":{"title":"Article 05"}},{"subject":2}]"#,
+            )
             .await;
         shelf.check("/articles/1?fields=year(day),count(comments),count(extra),count(labels),week(day)", r#""data":{"day_year":"2024","comments_count":"2","extra_count":"0","labels_count":"2","day_week":"2"}"#).await;
         shelf
