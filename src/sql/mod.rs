@@ -1,6 +1,6 @@
 //! From plans to SQL text: the only room that writes SQL.
 //!
-//! Names reach the text as [`Ident`]s made from the schema and quoted by one function; values reach the database as [`Param`]s.
+//! Names reach the text as they stand in the schema, quoted by one function; values reach the database as [`Param`]s.
 //! `dialect` is the only place where the three databases differ in text.
 
 pub mod statement;
