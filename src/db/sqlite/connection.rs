@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
@@ -75,7 +76,9 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "mmap_size", 256 * 1024 * 1024_i64)?;
     connection.pragma_update(None, "cache_size", -16_000)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // One plan per statement, whatever is bound: otherwise a parameter behind LIMIT has SQLite prepare the statement anew for
+    // every request.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // `LIKE` tells cases apart, as in the other databases; `tablature_lower` is there for the rest.
     connection.pragma_update(None, "case_sensitive_like", true)?;
     connection.set_prepared_statement_cache_capacity(500);
