@@ -31,14 +31,23 @@ impl RowView for rusqlite::Row<'_> {
     }
 }
 
-fn bind(prepared: &mut CachedStatement<'_>, params: &[Param], parent_keys: &[Scalar]) -> Result<()> {
+/// Lists that are bound to a statement. They must live until it is dropped, with its bindings: a list that nobody else holds is
+/// freed by rusqlite without the values in it.
+type Lists = Vec<Rc<Vec<Value>>>;
+
+fn bind(
+    prepared: &mut CachedStatement<'_>,
+    params: &[Param],
+    parent_keys: &[Scalar],
+    lists: &mut Lists,
+) -> Result<()> {
     for (position, param) in params.iter().enumerate() {
         let place = position + 1;
         match param {
             Param::Value(scalar) => bind_scalar(prepared, place, scalar),
             Param::Null(_) => prepared.raw_bind_parameter(place, rusqlite::types::Null),
-            Param::List(_, values) => prepared.raw_bind_parameter(place, list(values)),
-            Param::ParentKeys(_) => prepared.raw_bind_parameter(place, list(parent_keys)),
+            Param::List(_, values) => bind_list(prepared, place, values, lists),
+            Param::ParentKeys(_) => bind_list(prepared, place, parent_keys, lists),
         }
         .map_err(translate)?;
     }
@@ -56,7 +65,12 @@ fn bind_scalar(prepared: &mut CachedStatement<'_>, place: usize, scalar: &Scalar
     }
 }
 
-fn list(values: &[Scalar]) -> Rc<Vec<Value>> {
+fn bind_list(
+    prepared: &mut CachedStatement<'_>,
+    place: usize,
+    values: &[Scalar],
+    lists: &mut Lists,
+) -> rusqlite::Result<()> {
     let values = values.iter().map(|scalar| match scalar {
         Scalar::Null => Value::Null,
         Scalar::Bool(value) => Value::Integer(i64::from(*value)),
@@ -65,7 +79,10 @@ fn list(values: &[Scalar]) -> Rc<Vec<Value>> {
         Scalar::Text(text) => Value::Text(text.to_string()),
         Scalar::Bytes(bytes) => Value::Blob(bytes.to_vec()),
     });
-    Rc::new(values.collect())
+    let list = Rc::new(values.collect());
+    prepared.raw_bind_parameter(place, &list)?;
+    lists.push(list);
+    Ok(())
 }
 
 /// Runs a statement and hands its rows to `take`.
@@ -75,8 +92,9 @@ fn each(
     parent_keys: &[Scalar],
     mut take: impl FnMut(&rusqlite::Row<'_>) -> Result<()>,
 ) -> Result<()> {
+    let mut lists = Lists::new();
     let mut prepared = connection.prepare_cached(&statement.text).map_err(translate)?;
-    bind(&mut prepared, &statement.params, parent_keys)?;
+    bind(&mut prepared, &statement.params, parent_keys, &mut lists)?;
     let mut rows = prepared.raw_query();
     while let Some(row) = rows.next().map_err(translate)? {
         take(row)?;
@@ -94,20 +112,22 @@ pub(super) fn rows(connection: &Connection, statement: &Statement) -> Result<Vec
 }
 
 pub(super) fn execute(connection: &Connection, statement: &Statement) -> Result<u64> {
+    let mut lists = Lists::new();
     let mut prepared = connection.prepare_cached(&statement.text).map_err(translate)?;
-    bind(&mut prepared, &statement.params, &[])?;
+    bind(&mut prepared, &statement.params, &[], &mut lists)?;
     run(&mut prepared, connection)
 }
 
 pub(super) fn execute_each(
     connection: &Connection,
     statement: &Statement,
-    lists: &[Vec<Param>],
+    rows: &[Vec<Param>],
 ) -> Result<u64> {
+    let mut lists = Lists::new();
     let mut prepared = connection.prepare_cached(&statement.text).map_err(translate)?;
     let mut touched = 0;
-    for params in lists {
-        bind(&mut prepared, params, &[])?;
+    for params in rows {
+        bind(&mut prepared, params, &[], &mut lists)?;
         touched += run(&mut prepared, connection)?;
     }
     Ok(touched)
@@ -231,4 +251,24 @@ fn read_items(
         *run += 1;
     }
     Ok(levels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::ListKind;
+
+    #[test]
+    fn lists_outlive_their_bindings() {
+        let connection = Connection::open_in_memory().expect("memory");
+        rusqlite::vtab::array::load_module(&connection).expect("arrays");
+        let mut lists = Lists::new();
+        let mut prepared = connection.prepare_cached("SELECT value FROM rarray(?1)").expect("a statement");
+        let list = Param::List(ListKind::Text, vec![Scalar::Text("a".into())]);
+        bind(&mut prepared, &[list], &[], &mut lists).expect("bound");
+        assert_eq!(Rc::strong_count(&lists[0]), 2);
+        drop(prepared);
+        // Only now is it ours alone, so that we free it, whole.
+        assert_eq!(Rc::strong_count(&lists[0]), 1);
+    }
 }
