@@ -190,7 +190,7 @@ impl RowView for MySqlRow {
             {
                 Cell::Bytes(bytes)
             }
-            _ => match std::str::from_utf8(bytes) {
+            _ => match simdutf8::basic::from_utf8(bytes) {
                 Ok(text) => Cell::Text(text),
                 Err(_) => Cell::Bytes(bytes),
             },

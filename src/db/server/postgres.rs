@@ -241,7 +241,7 @@ impl RowView for PgRow {
 }
 
 fn text(bytes: &[u8]) -> Result<Cell<'_>> {
-    std::str::from_utf8(bytes).map(Cell::Text).map_err(Error::internal)
+    simdutf8::basic::from_utf8(bytes).map(Cell::Text).map_err(Error::internal)
 }
 
 fn fixed<const N: usize>(bytes: &[u8], column_type: &ColumnType) -> Result<[u8; N]> {

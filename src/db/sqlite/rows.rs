@@ -25,7 +25,7 @@ impl RowView for rusqlite::Row<'_> {
             ValueRef::Null => Cell::Null,
             ValueRef::Integer(value) => Cell::Int(value),
             ValueRef::Real(value) => Cell::Float(value),
-            ValueRef::Text(text) => Cell::Text(std::str::from_utf8(text).map_err(Error::internal)?),
+            ValueRef::Text(text) => Cell::Text(simdutf8::basic::from_utf8(text).map_err(Error::internal)?),
             ValueRef::Blob(bytes) => Cell::Bytes(bytes),
         })
     }
