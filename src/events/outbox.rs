@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::ItemEvent;
 use crate::db::{Database, Row, Transaction};
@@ -28,28 +28,35 @@ pub(super) async fn sweep(
     listeners: broadcast::Sender<Arc<ItemEvent>>,
     mut delivered: mpsc::UnboundedReceiver<Vec<i64>>,
 ) {
-    let mut removal = interval(REMOVAL_EVERY);
     let mut recovery = interval(RECOVERY_EVERY);
-    removal.set_missed_tick_behavior(MissedTickBehavior::Delay);
     recovery.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first tick comes at once; the first recovery is the caller's.
     recovery.tick().await;
-    let mut waiting: Vec<i64> = Vec::new();
     loop {
-        tokio::select! {
+        let mut waiting = tokio::select! {
             ids = delivered.recv() => match ids {
-                Some(ids) => waiting.extend(ids),
-                None => break,
+                Some(ids) => ids,
+                None => return,
             },
-            _ = removal.tick(), if !waiting.is_empty() => remove(&database, &mut waiting).await,
             _ = recovery.tick(), if database.dialect() != Dialect::Sqlite => {
                 if let Err(error) = recover(&database, &listeners, GRACE).await {
                     tracing::warn!(%error, "the outbox could not be looked through; it will be again");
                 }
+                continue;
+            }
+        };
+        while !waiting.is_empty() {
+            // Nobody listens to the channel meanwhile, so that those who write do not wake this task each time.
+            sleep(REMOVAL_EVERY).await;
+            while let Ok(ids) = delivered.try_recv() {
+                waiting.extend(ids);
+            }
+            remove(&database, &mut waiting).await;
+            if delivered.is_closed() && delivered.is_empty() {
+                return;
             }
         }
     }
-    remove(&database, &mut waiting).await;
 }
 
 /// Rows younger than this may be at work elsewhere.
