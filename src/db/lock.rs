@@ -33,6 +33,26 @@ pub async fn hold_in(transaction: &mut Transaction) -> Result<()> {
     Ok(())
 }
 
+/// Waits until no other connection to this MariaDB database makes the system tables; elsewhere the transaction sees to that.
+/// To be followed by [`end_alone`], whatever happens in between.
+pub async fn begin_alone(transaction: &mut Transaction) -> Result<()> {
+    let wait_s = LONGEST_WAIT.as_secs();
+    if transaction.dialect() == Dialect::Mysql
+        && !ask(transaction, &format!("SELECT GET_LOCK({MIGRATION_LOCK_NAME}, {wait_s})")).await?
+    {
+        return Err(Error::Conflict { reason: "Another node is still making the system tables.".to_owned() });
+    }
+    Ok(())
+}
+
+/// Lets the next one make the system tables.
+pub async fn end_alone(transaction: &mut Transaction) -> Result<()> {
+    if transaction.dialect() == Dialect::Mysql {
+        ask(transaction, &format!("SELECT RELEASE_LOCK({MIGRATION_LOCK_NAME})")).await?;
+    }
+    Ok(())
+}
+
 /// The right to change the schema of a MariaDB database, until dropped.
 pub struct Lease {
     database: Database,
@@ -46,6 +66,8 @@ pub struct Lease {
 const WITH_LOCK: &str = "lock-";
 /// Locks are per server, not per database.
 const LOCK_NAME: &str = "CONCAT('tablature.', LEFT(SHA1(DATABASE()), 32))";
+
+const MIGRATION_LOCK_NAME: &str = "CONCAT('tablature.migrate.', LEFT(SHA1(DATABASE()), 32))";
 
 impl Lease {
     /// Waits until no other node holds it.

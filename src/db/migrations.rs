@@ -42,7 +42,14 @@ pub async fn migrate(database: &Database) -> Result<()> {
             return Ok(());
         }
     }
-    database.schema_transaction(|transaction| Box::pin(run(transaction))).await.map(Committed::into_inner)
+    database.schema_transaction(|transaction| Box::pin(alone(transaction))).await.map(Committed::into_inner)
+}
+
+async fn alone(transaction: &mut Transaction) -> Result<()> {
+    super::lock::begin_alone(transaction).await?;
+    let result = run(transaction).await;
+    super::lock::end_alone(transaction).await?;
+    result
 }
 
 async fn run(transaction: &mut Transaction) -> Result<()> {
@@ -75,7 +82,7 @@ async fn record(transaction: &mut Transaction, migration: &Migration) -> Result<
     let (table, version) = (quote(dialect, "tablature_migrations"), migration.version);
     let moment = now(dialect, &ColumnType::Timestamp);
     let names = ["version", "name", "applied_at"].map(|name| quote(dialect, name)).join(", ");
-    // Another node may have been as fast on MariaDB, where nothing holds it back.
+    // Its statements before this one may have been run by a process that was cut off.
     let text = format!(
         "INSERT INTO {table} ({names}) SELECT {version}, '{}', {moment} FROM (SELECT 1 AS one) once \
          WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {} = {version})",

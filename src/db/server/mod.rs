@@ -33,7 +33,7 @@ pub(super) trait Server: sqlx::Database<Row: RowView> + Sized {
     const NAME: &'static str;
     /// Opens a transaction.
     const BEGIN: &'static str;
-    /// Lifts the statement timeout to the end of the transaction.
+    /// Lifts the statement timeout, perhaps for longer than the transaction: the connection is closed after it.
     const UNLIMITED: &'static str;
 
     /// Where and how to connect.
@@ -174,12 +174,15 @@ where
         match result {
             Ok(value) => {
                 plain(connection, "COMMIT", &self.shared).await?;
-                opened.connection.release();
+                if !is_schema {
+                    opened.connection.release();
+                }
                 Ok(value)
             }
             Err(error) => {
                 // A connection that cannot roll back is closed instead, which has the same effect.
-                if !is_lost(&error) && plain(connection, "ROLLBACK", &self.shared).await.is_ok() {
+                if !is_schema && !is_lost(&error) && plain(connection, "ROLLBACK", &self.shared).await.is_ok()
+                {
                     opened.connection.release();
                 }
                 Err(error)

@@ -16,7 +16,7 @@ use crate::sql::Param;
 impl Server for MySql {
     const NAME: &'static str = "mysql";
     const BEGIN: &'static str = "START TRANSACTION";
-    const UNLIMITED: &'static str = "DO 0";
+    const UNLIMITED: &'static str = "SET SESSION /*M! max_statement_time = 0, */ time_zone = '+00:00'";
     type DatabaseFailure = MySqlDatabaseError;
 
     fn options(url: &str, _: &Settings) -> Result<MySqlConnectOptions> {
