@@ -121,7 +121,7 @@ async fn load_demo_data(items: &ItemsService, config: &Config, project: &Project
 
 /// A change of users and their rights acts on the next request of this node; on others when what they believe is a second old.
 async fn forget_changed_callers(events: Events, api: Arc<Api>) {
-    let mut changes = events.listen();
+    let mut changes = events.listen_to_system();
     loop {
         match changes.recv().await {
             Ok(event) if !is_about_callers(&event.collection) => {}

@@ -72,8 +72,26 @@ pub struct ItemEvent {
 #[derive(Clone)]
 pub struct Events {
     hooks: Arc<Hooks>,
-    listeners: broadcast::Sender<Arc<ItemEvent>>,
+    listeners: Listeners,
     delivered: mpsc::UnboundedSender<Vec<i64>>,
+}
+
+/// The ways to the listeners of this node.
+#[derive(Clone)]
+struct Listeners {
+    all: broadcast::Sender<Arc<ItemEvent>>,
+    system: broadcast::Sender<Arc<ItemEvent>>,
+}
+
+impl Listeners {
+    fn tell(&self, event: ItemEvent) {
+        let event = Arc::new(event);
+        // Nobody listening is no fault.
+        if event.collection.starts_with("directus_") {
+            let _ = self.system.send(event.clone());
+        }
+        let _ = self.all.send(event);
+    }
 }
 
 impl Events {
@@ -81,7 +99,8 @@ impl Events {
     ///
     /// Events that an earlier process left behind are dispatched once [`Events::recover`] is called.
     pub fn start(database: Database, hooks: Hooks) -> Self {
-        let (listeners, _) = broadcast::channel(BROADCAST_CAPACITY);
+        let channel = || broadcast::channel(BROADCAST_CAPACITY).0;
+        let listeners = Listeners { all: channel(), system: channel() };
         let (delivered, finished) = mpsc::unbounded_channel();
         tokio::spawn(outbox::sweep(database, listeners.clone(), finished));
         Events { hooks: Arc::new(hooks), listeners, delivered }
@@ -94,7 +113,12 @@ impl Events {
 
     /// Every event from now on. A listener that falls far behind is told how many it missed.
     pub fn listen(&self) -> broadcast::Receiver<Arc<ItemEvent>> {
-        self.listeners.subscribe()
+        self.listeners.all.subscribe()
+    }
+
+    /// Every event of a system collection from now on: whoever waits for those is not woken by each write.
+    pub fn listen_to_system(&self) -> broadcast::Receiver<Arc<ItemEvent>> {
+        self.listeners.system.subscribe()
     }
 
     /// Announces what was committed.
@@ -106,8 +130,7 @@ impl Events {
         let mut ids = Vec::with_capacity(events.len());
         for event in events {
             ids.push(event.outbox_id);
-            // Nobody listening is no fault.
-            let _ = self.listeners.send(Arc::new(event));
+            self.listeners.tell(event);
         }
         // The task ends with the process only; what is not removed is dispatched at the next start.
         let _ = self.delivered.send(ids);

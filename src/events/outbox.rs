@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::ItemEvent;
+use super::{ItemEvent, Listeners};
 use crate::db::{Database, Row, Transaction};
 use crate::error::Result;
 use crate::sql::{Dialect, journal as statements};
@@ -25,7 +25,7 @@ const ROWS_AT_ONCE: usize = 4096;
 /// Removes rows that were delivered, and dispatches those that nobody delivered. Ends when nobody can send any more.
 pub(super) async fn sweep(
     database: Database,
-    listeners: broadcast::Sender<Arc<ItemEvent>>,
+    listeners: Listeners,
     mut delivered: mpsc::UnboundedReceiver<Vec<i64>>,
 ) {
     let mut recovery = interval(RECOVERY_EVERY);
@@ -87,7 +87,7 @@ async fn remove(database: &Database, waiting: &mut Vec<i64>) {
 /// Dispatches and removes rows older than `grace`, each on one node only. Gives how many.
 pub(super) async fn recover(
     database: &Database,
-    listeners: &broadcast::Sender<Arc<ItemEvent>>,
+    listeners: &Listeners,
     grace: SignedDuration,
 ) -> Result<usize> {
     let before = Timestamp::now().saturating_sub(grace).unwrap_or(Timestamp::now());
@@ -107,18 +107,14 @@ pub(super) async fn recover(
 }
 
 /// Sending waits for nobody, so it may happen inside: the rows were committed by their own transaction long ago.
-async fn claim(
-    tx: &mut Transaction,
-    listeners: &broadcast::Sender<Arc<ItemEvent>>,
-    before: &str,
-) -> Result<usize> {
+async fn claim(tx: &mut Transaction, listeners: &Listeners, before: &str) -> Result<usize> {
     let rows = tx.rows(&statements::claim_outbox(tx.dialect(), before, ROWS_AT_ONCE as u32)).await?;
     if rows.is_empty() {
         return Ok(0);
     }
     let ids: Vec<i64> = rows.iter().filter_map(|row| row.int(0)).collect();
     for event in rows.iter().filter_map(event) {
-        let _ = listeners.send(Arc::new(event));
+        listeners.tell(event);
     }
     tx.execute(&statements::delete_outbox(tx.dialect(), &ids)).await?;
     Ok(rows.len())
