@@ -16,6 +16,8 @@ use crate::schema::{CollectionId, ColumnType, Schema};
 
 /// Rows of a page that a reader may fetch without making others wait.
 const SHORT_PAGE: u64 = 100;
+/// Rows in front of it that may be passed over: in an index that takes no longer than the way to another thread and back.
+const SHORT_WAY: u64 = 1000;
 
 /// Writes the statements of a plan.
 pub fn build_read(schema: &Schema, dialect: Dialect, plan: &Plan) -> Result<ReadStatements> {
@@ -281,7 +283,7 @@ fn read_type(format: &ValueFormat) -> ColumnType {
 /// Whether the database finds the rows of the root without looking at many others.
 fn is_bounded(schema: &Schema, plan: &ReadPlan, root: &ReadNode) -> bool {
     let found = schema.collection(root.collection);
-    let is_short = root.limit.is_some_and(|limit| limit.rows <= SHORT_PAGE) && root.offset <= SHORT_PAGE;
+    let is_short = root.limit.is_some_and(|limit| limit.rows <= SHORT_PAGE) && root.offset <= SHORT_WAY;
     let is_indexed = |sort: &Sort| {
         sort.path.is_empty()
             && match sort.target {
