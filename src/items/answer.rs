@@ -1,14 +1,14 @@
 //! A write with its answer, once or as often as it is sent.
 //!
-//! Start at `ItemsService::write`. Without an idempotency key the answer is read after the commit; with one it is read and
-//! stored inside the transaction, so that there is never the one without the other.
+//! Start at `ItemsService::write`. Without an idempotency key the answer is read after the commit, unless it is at hand before;
+//! with one it is read and stored inside the transaction, so that there is never the one without the other.
 
 use futures::FutureExt as _;
 use jiff::SignedDuration;
 
 use super::idempotency::{self, IdempotencyKey, StoredAnswer};
 use super::nested::key_text;
-use super::read::compile;
+use super::read::{Compiled, compile};
 use super::run::Run;
 use super::service::ItemsService;
 use super::write::{Operation, Prepared};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::events::ItemEvent;
 use crate::filter::Scalar;
 use crate::query::{Query, Selection};
-use crate::sql::journal as statements;
+use crate::sql::{Dialect, journal as statements};
 
 /// Answers are kept this long.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -46,6 +46,20 @@ enum Answer {
     Items(Box<Query>, Selection),
 }
 
+/// An answer, or what is still to be read for it.
+enum Body {
+    /// The members of the answer, if it has any.
+    Ready(Option<JsonBytes>),
+    /// After the commit.
+    ToRead(Compiled),
+}
+
+/// SQLite's one writing connection has the rows in its cache, while a commit makes every other drop its own. Answers of several
+/// levels are left to the others all the same: they would hold up whoever writes next.
+fn is_at_hand(dialect: Dialect, read: &Compiled) -> bool {
+    dialect == Dialect::Sqlite && read.statements.levels.len() == 1
+}
+
 impl ItemsService {
     /// Does it and reads the items that it was about, as far as the caller may see them, with `answer` saying which fields.
     /// Deletions, changes of nothing, and writes whose result the caller may not read are answered without a body.
@@ -63,18 +77,9 @@ impl ItemsService {
         let answer = answer.filter(|_| !matches!(operation, Operation::Delete(_)));
         let Some(key) = idempotency else {
             let prepared = self.prepare(ctx, collection, operation, false).await?;
-            let is_single = prepared.is_single;
-            let keys = self.carry_out(ctx, prepared).await?;
-            let body = match choose(answer, &keys, is_single) {
-                Answer::Empty => None,
-                Answer::NoItems => Some(NO_ITEMS.to_vec()),
-                Answer::Items(query, selection) => {
-                    let dialect = self.database.dialect();
-                    match compile(ctx, dialect, collection, &selection, &query, &self.settings.query) {
-                        Ok(read) => readable(self.database.read_json(&read.plan, &read.statements).await)?,
-                        Err(error) => readable(Err(error))?,
-                    }
-                }
+            let body = match self.write_and_read(ctx, collection, prepared, answer).await? {
+                Body::Ready(body) => body,
+                Body::ToRead(read) => readable(self.database.read_json(&read.plan, &read.statements).await)?,
             };
             return Ok(WriteAnswer { status: status(body.as_ref()), body, is_replay: false });
         };
@@ -86,6 +91,49 @@ impl ItemsService {
         }
         let prepared = self.prepare(ctx, collection, operation, false).await?;
         self.write_once(ctx, collection, prepared, answer, key).await
+    }
+
+    /// The write, and with it the answer where that is at hand.
+    async fn write_and_read(
+        &self,
+        ctx: &Context,
+        collection: &str,
+        prepared: Prepared,
+        answer: Option<Query>,
+    ) -> Result<Body> {
+        let with = self.run_context(ctx);
+        let limits = self.settings.query.clone();
+        let collection = collection.to_owned();
+        let committed = self
+            .database
+            .transaction(move |tx| {
+                async move {
+                    let ctx = with.ctx.clone();
+                    let is_single = prepared.is_single;
+                    let mut run = Run::new(tx, with);
+                    let keys = prepared.run(&mut run).await?;
+                    let events = run.finish().await?;
+                    let body = match choose(answer, &keys, is_single) {
+                        Answer::Empty => Body::Ready(None),
+                        Answer::NoItems => Body::Ready(Some(NO_ITEMS.to_vec())),
+                        Answer::Items(query, selection) => {
+                            match compile(&ctx, tx.dialect(), &collection, &selection, &query, &limits) {
+                                Ok(read) if is_at_hand(tx.dialect(), &read) => {
+                                    Body::Ready(readable(tx.read_json(&read.plan, &read.statements).await)?)
+                                }
+                                Ok(read) => Body::ToRead(read),
+                                Err(error) => Body::Ready(readable(Err(error))?),
+                            }
+                        }
+                    };
+                    Ok((body, events))
+                }
+                .boxed()
+            })
+            .await?;
+        let (events, body) = committed.split();
+        self.events.dispatch(events);
+        Ok(body)
     }
 
     /// The key, the write and the answer in one transaction.
