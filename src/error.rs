@@ -91,8 +91,6 @@ pub enum Error {
         collection: String,
         /// The field.
         field: String,
-        /// The value.
-        value: Value,
     },
     /// A text longer than the column.
     #[error("Value for field \"{field}\" in collection \"{collection}\" is too long.")]
@@ -101,8 +99,6 @@ pub enum Error {
         collection: String,
         /// The field.
         field: String,
-        /// The value, cut.
-        value: Value,
     },
     /// A limit of the server is passed.
     #[error("{limit} is exceeded: at most {most} allowed.")]
@@ -234,12 +230,12 @@ impl Error {
                 return map;
             }
             Error::RecordNotUnique { collection, field, value }
-            | Error::InvalidForeignKey { collection, field, value }
-            | Error::ValueOutOfRange { collection, field, value }
-            | Error::ValueTooLong { collection, field, value } => {
+            | Error::InvalidForeignKey { collection, field, value } => {
                 json!({ "collection": collection, "field": field, "value": value })
             }
-            Error::NotNullViolation { collection, field } => {
+            Error::NotNullViolation { collection, field }
+            | Error::ValueOutOfRange { collection, field }
+            | Error::ValueTooLong { collection, field } => {
                 json!({ "collection": collection, "field": field })
             }
             Error::LimitExceeded { limit, most } => json!({ "limit": limit, "most": most }),

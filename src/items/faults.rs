@@ -33,12 +33,11 @@ fn of_rows(error: Error, collection: &Collection, items: &[ItemWrite]) -> Error 
             let value = value_of(&field, value);
             Error::InvalidForeignKey { collection: name(reported), field, value }
         }
-        Error::ValueOutOfRange { collection, field, value } => {
-            let value = value_of(&field, value);
-            Error::ValueOutOfRange { collection: name(collection), field, value }
+        Error::ValueOutOfRange { collection, field } => {
+            Error::ValueOutOfRange { collection: name(collection), field }
         }
-        Error::ValueTooLong { collection, field, value } => {
-            Error::ValueTooLong { collection: name(collection), field, value }
+        Error::ValueTooLong { collection, field } => {
+            Error::ValueTooLong { collection: name(collection), field }
         }
         Error::NotNullViolation { collection, field } => {
             Error::NotNullViolation { collection: name(collection), field }

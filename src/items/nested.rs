@@ -170,7 +170,7 @@ impl Planner<'_> {
         match column_value(&column.column_type, value) {
             Ok(scalar) => Some(scalar),
             Err(refusal) => {
-                self.findings.push(refusal.finding(&collection.name, &field.name, value));
+                self.findings.push(refusal.finding(&collection.name, &field.name));
                 None
             }
         }

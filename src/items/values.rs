@@ -28,31 +28,16 @@ pub enum Refusal {
 
 impl Refusal {
     /// The finding for this field.
-    pub fn finding(self, collection: &str, field: &str, value: &Value) -> Error {
+    pub fn finding(self, collection: &str, field: &str) -> Error {
         match self {
             Refusal::Expected(what) => Error::payload(format_args!("Field \"{field}\" takes {what}")),
-            Refusal::TooLong => Error::ValueTooLong {
-                collection: collection.to_owned(),
-                field: field.to_owned(),
-                value: shortened(value),
-            },
-            Refusal::OutOfRange => Error::ValueOutOfRange {
-                collection: collection.to_owned(),
-                field: field.to_owned(),
-                value: shortened(value),
-            },
+            Refusal::TooLong => {
+                Error::ValueTooLong { collection: collection.to_owned(), field: field.to_owned() }
+            }
+            Refusal::OutOfRange => {
+                Error::ValueOutOfRange { collection: collection.to_owned(), field: field.to_owned() }
+            }
         }
-    }
-}
-
-/// Long texts are cut, so that an answer never repeats a body.
-fn shortened(value: &Value) -> Value {
-    match value {
-        Value::String(text) if text.chars().count() > 100 => {
-            Value::String(text.chars().take(100).collect::<String>() + "…")
-        }
-        Value::Array(_) | Value::Object(_) => Value::Null,
-        other => other.clone(),
     }
 }
 

@@ -72,10 +72,8 @@ impl Server for MySql {
             1048 | 1364 => {
                 Error::NotNullViolation { collection: String::new(), field: quoted(message, '\'') }
             }
-            1406 => Error::ValueTooLong { collection: String::new(), field: quoted(message, '\''), value },
-            1264 | 1690 => {
-                Error::ValueOutOfRange { collection: String::new(), field: quoted(message, '\''), value }
-            }
+            1406 => Error::ValueTooLong { collection: String::new(), field: quoted(message, '\'') },
+            1264 | 1690 => Error::ValueOutOfRange { collection: String::new(), field: quoted(message, '\'') },
             1292 | 1366 | 3140 | 4025 => Error::payload("a value does not have the form of its column"),
             1969 | 3024 | 1317 => {
                 Error::StatementTimeout { most_ms: settings.statement_timeout.as_millis() as u64 }

@@ -89,12 +89,8 @@ impl Server for Postgres {
                 Error::NotNullViolation { collection, field: failure.column().unwrap_or_default().to_owned() }
             }
             "23514" => Error::payload("a rule of the database forbids a value"),
-            "22001" => {
-                Error::ValueTooLong { collection, field: String::new(), value: serde_json::Value::Null }
-            }
-            "22003" | "22008" => {
-                Error::ValueOutOfRange { collection, field: String::new(), value: serde_json::Value::Null }
-            }
+            "22001" => Error::ValueTooLong { collection, field: String::new() },
+            "22003" | "22008" => Error::ValueOutOfRange { collection, field: String::new() },
             "22P02" | "22007" | "22021" | "22P05" => {
                 Error::payload("a value does not have the form of its column")
             }

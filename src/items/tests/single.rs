@@ -166,10 +166,10 @@ async fn what_is_wrong_is_named() {
             json!([{ "id": "k", "must": "x", "b": b }, { "id": "l", "must": "x", "age": 1, "b": b }, {}]);
         check(&world, payload, &[(failed, "age", "gte")]).await;
         let payload = json!({ "id": "k", "must": "x", "price": "99999999999", "b": b });
-        check(&world, payload, &[("VALUE_OUT_OF_RANGE", "price", "99999999999")]).await;
+        check(&world, payload, &[("VALUE_OUT_OF_RANGE", "price", "")]).await;
         let long = "x".repeat(21);
         let payload = json!({ "id": "k", "must": long, "b": b });
-        check(&world, payload, &[("VALUE_TOO_LONG", "must", &long)]).await;
+        check(&world, payload, &[("VALUE_TOO_LONG", "must", "")]).await;
         check(
             &world,
             json!({ "id": "k", "must": "x", "b": 999_999 }),
