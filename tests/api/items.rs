@@ -37,6 +37,28 @@ async fn reads_one_item_by_any_kind_of_key() {
     .await;
 }
 
+#[tokio::test]
+async fn a_filter_holds_for_one_item_too() {
+    each_database(async |engine| {
+        let admin = blog::shared(engine).await;
+        let filter = json!({ "mentor": { "name": { "_eq": "Writer 01" } }, "id": { "_lt": 100 } });
+        // Twice, as the second time a kept plan is used.
+        for _ in 0..2 {
+            for (key, is_there) in [(2, true), (1, false), (3, true), (4, false)] {
+                let query = json!({ "fields": "id", "filter": filter, "search": "Writer" });
+                let answer = admin.read(&format!("/items/writers/{key}"), query).await;
+                if is_there {
+                    assert_eq!(answer.data(), json!({ "id": key }));
+                } else {
+                    answer.refused(403, "FORBIDDEN");
+                }
+            }
+        }
+        admin.get("/items/writers/1?search=nothing+like+it").await.refused(403, "FORBIDDEN");
+    })
+    .await;
+}
+
 /// A key as it is, and as it stands in a path.
 fn blog_key(name: &str) -> (&str, String) {
     (name, percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string())

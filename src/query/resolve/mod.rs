@@ -179,7 +179,10 @@ impl<'a> Resolver<'a> {
                 let keys = keys.iter().map(|key| self.key(collection, key)).collect::<Result<_>>()?;
                 (Document::List, KeySelection::Many(keys), self.filter(collection, &level)?)
             }
-            Selection::Key(key) => (Document::One, KeySelection::One(self.key(collection, key)?), None),
+            Selection::Key(key) => {
+                let key = KeySelection::One(self.key(collection, key)?);
+                (Document::One, key, self.filter(collection, &level)?)
+            }
             Selection::Singleton => (Document::Singleton, KeySelection::Any, None),
         };
         let is_list = document == Document::List;
