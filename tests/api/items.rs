@@ -59,6 +59,22 @@ async fn a_filter_holds_for_one_item_too() {
     .await;
 }
 
+#[tokio::test]
+async fn versions_and_exports_are_refused_rather_than_answered_with_something_else() {
+    each_database(async |engine| {
+        let admin = blog::shared(engine).await;
+        admin.get("/items/writers/1?version=draft").await.refused(403, "FORBIDDEN");
+        admin
+            .patch("/items/writers/1?version=draft", json!({ "country": "XX" }))
+            .await
+            .refused(403, "FORBIDDEN");
+        assert_eq!(admin.get("/items/writers/1?version=main").await.data()["country"], "DE");
+        let errors = admin.get("/items/writers?export=csv").await.refused(400, "INVALID_QUERY");
+        assert_eq!(errors[0]["extensions"]["reason"], "\"export\" is not supported");
+    })
+    .await;
+}
+
 /// A key as it is, and as it stands in a path.
 fn blog_key(name: &str) -> (&str, String) {
     (name, percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string())

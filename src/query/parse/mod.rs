@@ -1,7 +1,8 @@
 //! From a query string or a JSON body to a [`Query`].
 //!
 //! Start at [`parse_string`] and [`parse_object`]; both end in the same code. No schema is needed: names stay as typed.
-//! Parameters that are not ours are left alone, for the doors have their own (`export`, `access_token`).
+//! Parameters that are not ours are left alone, for the doors have their own (`access_token`). Those of the public API that
+//! would be answered with something else than was asked for are refused.
 
 mod deep;
 mod pairs;
@@ -47,10 +48,17 @@ pub fn parse_object(object: &Map<String, Value>, limits: &QueryLimits) -> Result
             "aggregate" => query.aggregate = parse_aggregate(value, limits)?,
             "groupBy" | "group" => query.group_by = list(value, name, limits)?,
             "meta" => query.meta = parse_meta(value, limits)?,
+            // No item has a version beside the main one, and what is unknown is told like what is hidden.
+            "version" if !is_blank(value) && value != "main" => return Err(Error::Forbidden),
+            "export" if !is_blank(value) => return Err(Error::query("\"export\" is not supported")),
             _ => {}
         }
     }
     Ok(query)
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value == ""
 }
 
 /// A value that may also be written as JSON text; `None` where nothing is written.

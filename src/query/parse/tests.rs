@@ -136,7 +136,7 @@ fn meta() {
 #[test]
 fn bodies_and_unknown_parameters() {
     let body = json!({
-        "fields": ["id", "name"], "sort": ["-id"], "limit": 2, "export": "csv",
+        "fields": ["id", "name"], "sort": ["-id"], "limit": 2, "version": "main",
         "filter": {"country": {"_eq": "FR"}}, "aggregate": {"count": ["*"]}, "search": 12,
     });
     let Value::Object(body) = body else { panic!("an object") };
@@ -144,5 +144,7 @@ fn bodies_and_unknown_parameters() {
     assert_eq!(query.fields.len(), 2);
     assert_eq!(query.limit, Some(2));
     assert_eq!(query.search.as_deref(), Some("12"));
-    assert_eq!(parse("access_token=x&export=csv"), Query::default());
+    assert_eq!(parse("access_token=x&backlink=false&export=&version="), Query::default());
+    refused("export=csv", "\"export\" is not supported");
+    assert!(matches!(parse_string("version=draft", &limits()), Err(Error::Forbidden)));
 }
