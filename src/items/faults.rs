@@ -10,6 +10,7 @@ use super::run::{Run, first_value};
 use super::values::column_value;
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
+use crate::schema::diff::index_name;
 use crate::schema::{Collection, CollectionId, ColumnType, FieldId, FieldKind, OnDelete};
 use crate::sql::Dialect;
 use crate::sql::write::{self as statements, Match};
@@ -25,7 +26,7 @@ fn of_rows(error: Error, collection: &Collection, items: &[ItemWrite]) -> Error 
         Error::RecordNotUnique { collection: reported, field, value } => {
             // MariaDB calls the index of every primary key so.
             let key = collection.key().map(|key| collection.field(key).name.to_string());
-            let field = key.filter(|_| field == "PRIMARY").unwrap_or(field);
+            let field = key.filter(|_| field == "PRIMARY").unwrap_or_else(|| of_index(collection, field));
             let value = value_of(&field, value);
             Error::RecordNotUnique { collection: name(reported), field, value }
         }
@@ -44,6 +45,22 @@ fn of_rows(error: Error, collection: &Collection, items: &[ItemWrite]) -> Error 
         }
         other => other,
     }
+}
+
+/// The fields of a unique index, which is all that MariaDB names. What is no index of ours stays as it is.
+fn of_index(collection: &Collection, reported: String) -> String {
+    let column = |id: FieldId| collection.field(id).name.to_string();
+    let single = collection
+        .fields()
+        .filter(|(_, field)| field.column.as_ref().is_some_and(|column| column.unique))
+        .map(|(id, _)| vec![column(id)]);
+    let several = collection
+        .indexes
+        .iter()
+        .filter(|index| index.unique)
+        .map(|index| index.fields.iter().copied().map(column).collect());
+    let named = |columns: &Vec<String>| index_name(&collection.name, columns, true) == reported;
+    single.chain(several).find(named).map_or(reported, |columns| columns.join(", "))
 }
 
 /// A value as the driver reports it, a text, in the form of answers.
