@@ -52,7 +52,7 @@ finish() {
     exit $((failures > 0))
 }
 
-documentation() { RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps; }
+documentation() { RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --document-private-items; }
 
 # Every test binary but the black-box suite, which needs servers.
 plain_tests() {

@@ -70,10 +70,11 @@ impl Authenticator {
         let id = user.id.clone();
         let committed = self.store.db.transaction(move |tx| {
             Box::pin(async move {
-                forget_old_sessions(tx, &schema_here, &id, now).await?;
-                insert_session(tx, &schema_here, session).await?;
+                // The user's row first: sign-ins of one user then wait for each other instead of locking each other out.
                 let users = Table::new(&schema_here, "directus_users")?;
                 users.update(tx, &id, vec![("last_access", moment(now))]).await?;
+                forget_old_sessions(tx, &schema_here, &id, now).await?;
+                insert_session(tx, &schema_here, session).await?;
                 Ok(())
             })
         });

@@ -1,4 +1,4 @@
-//! What a database really has: tables, columns, keys, indexes. Read by `db::introspect`, compared by [`super::diff`].
+//! What a database really has: tables, columns, keys, indexes. Read by `db::introspect`, compared by [`super::diff()`].
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! YAML as people write it: a tree with positions, what is wrong with it, and small edits that leave the rest of a file alone.
 //!
-//! Start at [`parse`], which turns bytes into a [`Node`] and findings, and never fails in another way. [`edit`] changes one place
+//! Start at [`parse()`], which turns bytes into a [`Node`] and findings, and never fails in another way. [`edit`] changes one place
 //! of a text, [`emit`] writes a fresh one. Nothing here knows what a node means.
 
 mod diagnostic;
