@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
+use sqlx::database::HasStatementCache;
 use sqlx::{AssertSqlSafe, Connection as _, Executor, IntoArguments};
 
 use self::pool::{Pool, Pooled};
@@ -28,7 +29,7 @@ use crate::schema::ColumnType;
 use crate::sql::{Param, ReadStatements, Statement};
 
 /// What tells the two database servers apart.
-pub(super) trait Server: sqlx::Database<Row: RowView> + Sized {
+pub(super) trait Server: sqlx::Database<Row: RowView> + HasStatementCache + Sized {
     /// Name in metrics.
     const NAME: &'static str;
     /// Opens a transaction.

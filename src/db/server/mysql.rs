@@ -4,6 +4,7 @@ use jiff::civil;
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlDatabaseError, MySqlQueryResult, MySqlRow};
 use sqlx::{Arguments as _, MySql, Row as _, TypeInfo as _, ValueRef as _};
 
+use super::pool::STATEMENT_CACHE;
 use super::{Server, ServerTransaction, unavailable};
 use crate::db::Settings;
 use crate::db::cell::{Cell, RowView};
@@ -23,7 +24,10 @@ impl Server for MySql {
         // The text holds a password, so the parser's own message is not repeated.
         let options: MySqlConnectOptions =
             url.parse().map_err(|_| Error::payload("DATABASE_URL is no valid MariaDB address"))?;
-        Ok(options.statement_cache_capacity(500).charset("utf8mb4").collation("utf8mb4_nopad_bin"))
+        Ok(options
+            .statement_cache_capacity(STATEMENT_CACHE)
+            .charset("utf8mb4")
+            .collation("utf8mb4_nopad_bin"))
     }
 
     fn session(settings: &Settings) -> Vec<String> {

@@ -4,6 +4,7 @@ use jiff::civil;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgQueryResult, PgRow, PgValueFormat};
 use sqlx::{Arguments as _, Postgres, Row as _, ValueRef as _};
 
+use super::pool::STATEMENT_CACHE;
 use super::{Server, ServerTransaction, unavailable};
 use crate::db::Settings;
 use crate::db::cell::{Cell, RowView};
@@ -46,7 +47,7 @@ impl Server for Postgres {
         // The text holds a password, so the parser's own message is not repeated.
         let options: PgConnectOptions =
             url.parse().map_err(|_| Error::payload("DATABASE_URL is no valid PostgreSQL address"))?;
-        Ok(options.application_name("tablature").statement_cache_capacity(500).options([
+        Ok(options.application_name("tablature").statement_cache_capacity(STATEMENT_CACHE).options([
             ("statement_timeout", settings.statement_timeout.as_millis().to_string().as_str()),
             // Compiling a plan takes longer than any statement of an API.
             ("jit", "off"),
