@@ -3,6 +3,8 @@
 //! Needs more than one database in `TEST_DATABASES`. Every list is ordered down to the key, as an order that
 //! nobody asked for may differ.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Map, Value, json};
 
 use crate::support::random::Random;
@@ -419,6 +421,7 @@ async fn the_same_requests_get_the_same_bytes() {
     let mut maker = Maker(Random::new(7));
     let mut answered = 0;
     let mut different = Vec::new();
+    let mut spent = vec![Duration::ZERO; clients.len()];
     for number in 0..2000 {
         let of = &SHAPES[maker.0.below(SHAPES.len())];
         let query = if maker.0.one_in(5) { maker.aggregate(of) } else { maker.list(of) };
@@ -429,8 +432,10 @@ async fn the_same_requests_get_the_same_bytes() {
             (answer.status, answer.text())
         };
         let mut answers = Vec::new();
-        for (_, client) in &clients {
+        for ((_, client), spent) in clients.iter().zip(&mut spent) {
+            let began = Instant::now();
             answers.push(ask(client).await);
+            *spent += began.elapsed();
         }
         answered += usize::from(answers[0].0 == 200);
         if let Some(position) = answers.iter().position(|answer| answer != &answers[0]) {
@@ -445,7 +450,10 @@ async fn the_same_requests_get_the_same_bytes() {
             ));
         }
     }
-    eprintln!("2,000 requests to {} databases, {answered} of them answered with 200", clients.len());
+    eprintln!(
+        "2,000 requests to {} databases in {spent:?}, {answered} of them answered with 200",
+        clients.len()
+    );
     assert!(
         different.is_empty(),
         "{} answers differ:\n{}",
