@@ -399,7 +399,9 @@ struct Writer(mpsc::Sender<Job>);
 impl Writer {
     fn start(path: &str) -> Result<Self> {
         let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;",
+        )?;
         let user: Option<String> =
             connection.query_row("SELECT (SELECT id FROM directus_users LIMIT 1)", [], |row| row.get(0))?;
         let (sender, jobs) = mpsc::channel();

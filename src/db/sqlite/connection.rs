@@ -65,6 +65,8 @@ pub(super) fn open_writer(options: &Options) -> Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL").map_err(error::translate)?;
     // A commit is durable when it is answered; group commit pays for it (see `writer`).
     connection.pragma_update(None, "synchronous", "FULL").map_err(error::translate)?;
+    // What a savepoint needs to be rolled back is kept in memory instead of a file; there is one per request.
+    connection.pragma_update(None, "temp_store", "MEMORY").map_err(error::translate)?;
     prepare(&connection).map_err(error::translate)?;
     Ok(connection)
 }
