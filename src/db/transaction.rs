@@ -64,9 +64,13 @@ impl Transaction {
 
     /// Runs one `INSERT` of one row and returns the number that the database counted for its key.
     ///
-    /// On SQLite and PostgreSQL the statement ends in `RETURNING` that key; MariaDB is asked for the last one.
+    /// On PostgreSQL the statement ends in `RETURNING` that key. On SQLite it may, too; without it the key must be the number of
+    /// the row, as a counting key is. MariaDB is asked for the last one.
     pub async fn insert_counted(&mut self, statement: &Statement) -> Result<i64> {
         let rows = match &mut self.driver {
+            Driver::Sqlite(transaction) if statement.columns.is_empty() => {
+                return transaction.insert_numbered(statement);
+            }
             Driver::Sqlite(transaction) => transaction.rows(statement)?,
             Driver::Postgres(transaction) => transaction.rows(statement).await?,
             Driver::Mysql(transaction) => {

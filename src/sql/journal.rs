@@ -88,7 +88,7 @@ const OUTBOX: (&str, &[(&str, ColumnType)]) = (
     ],
 );
 
-/// A statement that inserts `rows` rows into one of the tables above and, with `counted`, returns the number of the row.
+/// A statement that inserts `rows` rows into one of the tables above, for `Transaction::insert_counted` if `counted`.
 fn insert(
     dialect: Dialect,
     (table, columns): (&str, &[(&str, ColumnType)]),
@@ -113,7 +113,8 @@ fn insert(
         text.push(')');
     }
     let mut returned: Arc<[ColumnType]> = Arc::from([]);
-    if counted && dialect != Dialect::Mysql {
+    // SQLite gathers what is returned in a table of its own, which takes longer than the insert; it knows the number anyway.
+    if counted && dialect == Dialect::Postgres {
         text.push_str(" RETURNING \"id\"");
         returned = Arc::from([ColumnType::BigInteger]);
     }
@@ -195,7 +196,8 @@ fn params<const N: usize>(
 /// Activity, revisions and outbox in one statement, which returns the numbers of the outbox rows in order.
 pub fn write_all_postgres(head: &JournalHead, rows: &[JournalRow]) -> Statement {
     const TEXT: &str = concat!(
-        "WITH e AS MATERIALIZED (SELECT r.*,",
+        "WITH e AS MATERIALIZED (SELECT r.n,r.a,r.v,r.action,r.event,r.collection,r.item,r.data,r.parent,",
+        "COALESCE(r.delta,r.data) AS delta,",
         "CASE WHEN r.a THEN nextval(pg_get_serial_sequence('directus_activity','id')) END AS activity_id,",
         "CASE WHEN r.v THEN nextval(pg_get_serial_sequence('directus_revisions','id')) END AS revision_id",
         " FROM json_to_recordset(CAST($1 AS json)) AS r(n int8,a bool,v bool,action text,event text,",
@@ -227,7 +229,11 @@ pub fn write_all_postgres(head: &JournalHead, rows: &[JournalRow]) -> Statement 
         push_json_text(&mut document, &row.collection);
         document.push_str(",\"item\":");
         push_json_text(&mut document, &row.item);
-        for (name, value) in [("data", &row.data), ("delta", &row.delta)] {
+        // All that is known of a new item is what was sent: PostgreSQL reads it once.
+        let is_same =
+            matches!((&row.data, &row.delta), (Some(data), Some(delta)) if Arc::ptr_eq(data, delta));
+        let delta = if is_same { &None } else { &row.delta };
+        for (name, value) in [("data", &row.data), ("delta", delta)] {
             if let Some(json) = value {
                 let _ = write!(document, ",\"{name}\":{json}");
             }

@@ -177,7 +177,9 @@ impl Thread {
         let Some(connection) = self.connection.take() else {
             return Err(Error::internal(anyhow::anyhow!("the writing connection is away")));
         };
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        let begun =
+            connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut statement| statement.execute([]));
+        if let Err(error) = begun {
             self.connection = Some(connection);
             return Err(translate(error));
         }
@@ -194,13 +196,11 @@ impl Thread {
         let mut transaction = Transaction::new(Driver::Sqlite(transaction));
         let outcome = group.iter_mut().try_for_each(|job| {
             batch(&mut transaction, "SAVEPOINT request")?;
-            let end = if job.run(&mut transaction) {
-                "RELEASE request"
-            } else {
-                "ROLLBACK TO request; RELEASE request"
-            };
+            if !job.run(&mut transaction) {
+                batch(&mut transaction, "ROLLBACK TO request")?;
+            }
             // Fails when SQLite has rolled everything back by itself (disk full, say): then the whole group is lost.
-            batch(&mut transaction, end)
+            batch(&mut transaction, "RELEASE request")
         });
         let outcome = outcome.and_then(|()| {
             if kind == Kind::Schema {
@@ -229,7 +229,12 @@ fn repeat(reason: &str) -> Error {
 
 fn batch(transaction: &mut Transaction, text: &str) -> Result<()> {
     match transaction.driver() {
-        Driver::Sqlite(sqlite) => sqlite.connection.execute_batch(text).map_err(translate),
+        Driver::Sqlite(sqlite) => sqlite
+            .connection
+            .prepare_cached(text)
+            .and_then(|mut statement| statement.execute([]))
+            .map(drop)
+            .map_err(translate),
         _ => Err(Error::internal(anyhow::anyhow!("the writing thread holds a foreign transaction"))),
     }
 }
@@ -267,6 +272,14 @@ impl SqliteTransaction {
 
     pub(in crate::db) fn execute(&mut self, statement: &Statement) -> Result<u64> {
         self.timed(|connection| rows::execute(connection, statement))
+    }
+
+    /// Runs one `INSERT` and returns the number of the row.
+    pub(in crate::db) fn insert_numbered(&mut self, statement: &Statement) -> Result<i64> {
+        self.timed(|connection| {
+            rows::execute(connection, statement)?;
+            Ok(connection.last_insert_rowid())
+        })
     }
 
     pub(in crate::db) fn rows(&mut self, statement: &Statement) -> Result<Vec<Row>> {
