@@ -193,14 +193,23 @@ fn recordset<'r>(rows: impl Iterator<Item = &'r [Scalar]>) -> String {
 
 /// Writes a text as JSON, quotes included.
 pub fn push_json_text(out: &mut String, text: &str) {
-    let is_plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
-    if is_plain {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    } else {
-        out.push_str(&serde_json::Value::from(text).to_string());
+    out.push('"');
+    let mut rest = text;
+    while let Some(position) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        out.push_str(&rest[..position]);
+        let _ = match rest.as_bytes()[position] {
+            b'\n' => out.write_str("\\n"),
+            b'\r' => out.write_str("\\r"),
+            b'\t' => out.write_str("\\t"),
+            0x08 => out.write_str("\\b"),
+            0x0c => out.write_str("\\f"),
+            byte @ (b'"' | b'\\') => write!(out, "\\{}", char::from(byte)),
+            byte => write!(out, "\\u{byte:04x}"),
+        };
+        rest = &rest[position + 1..];
     }
+    out.push_str(rest);
+    out.push('"');
 }
 
 fn push_recordset_value(text: &mut String, position: usize, column_type: &ColumnType) {
