@@ -190,7 +190,7 @@ async fn data_is_kept_or_the_change_is_refused() {
             &INVOICES.replace("string(64)", "string(16)").replace("status: string", "status: string!"),
         );
         let refusal = reason(project.apply(DESTRUCTIVE).await.unwrap_err());
-        assert!(refusal.contains("1 row of invoices have no `status`"), "{dialect:?} {refusal}");
+        assert!(refusal.contains("1 row of invoices has no `status`"), "{dialect:?} {refusal}");
         let with_default = "status: { type: string, required: true, default: open }";
         folder.write(
             "invoices.yaml",

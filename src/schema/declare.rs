@@ -243,7 +243,12 @@ pub fn collection(
     decl.was = names_of(map.get("was"));
     decl.note = map.text("note").map(str::to_owned);
     decl.group = match map.get("group") {
-        Some(node) => node.as_text().map(str::to_owned),
+        Some(node) => {
+            if node.as_text() == Some(decl.name.text.as_str()) {
+                findings.push(Diagnostic::error(&node.at, "a collection cannot be its own group"));
+            }
+            node.as_text().map(str::to_owned)
+        }
         None => group.map(str::to_owned),
     };
     decl.display_template = map.get("display_template").map(name_of).map(|name| (name.text, name.at));

@@ -35,9 +35,9 @@ pub struct Diff {
     pub steps: Vec<SchemaStep>,
     /// Differences that no step can remove, one sentence each.
     pub problems: Vec<String>,
-    /// Tables and views that nobody declares.
+    /// Tables and views that nobody declares, and that are not dropped.
     pub unknown_tables: Vec<String>,
-    /// Columns of declared tables that nobody declares, as `table.column`.
+    /// Columns of declared tables that nobody declares, and that are not dropped, as `table.column`.
     pub unknown_columns: Vec<String>,
 }
 
@@ -275,7 +275,9 @@ impl Work<'_> {
             let is_ours = index.name == ours || index.name.starts_with(&format!("{ours}_"));
             let is_wanted =
                 table.indexes.iter().any(|i| i.columns == index.columns && i.unique == index.unique);
-            if is_ours && !is_wanted {
+            // Columns that nobody declares are left alone, and so is what belongs to them.
+            let is_known = index.columns.iter().all(|column| table.column(column).is_some());
+            if is_ours && is_known && !is_wanted {
                 let step = SchemaStep::DropIndex { table: table.name.clone(), index: index.clone() };
                 self.push(Turn::DropIndex, step);
             }
@@ -327,20 +329,26 @@ impl Work<'_> {
     }
 
     fn unknown_columns(&mut self, table: &Table, found: &Table) {
-        for column in found.columns.iter().filter(|column| table.column(&column.name).is_none()) {
-            self.diff.unknown_columns.push(format!("{}.{}", table.name, column.name));
-            if !self.options.prune {
-                continue;
-            }
-            for key in found.foreign_keys.iter().filter(|key| key.columns.contains(&column.name)) {
-                let step = SchemaStep::DropForeignKey { table: table.name.clone(), key: key.clone() };
-                self.push(Turn::DropForeignKey, step);
-            }
-            for index in found.indexes.iter().filter(|index| index.columns.contains(&column.name)) {
-                let step = SchemaStep::DropIndex { table: table.name.clone(), index: index.clone() };
-                self.push(Turn::DropIndex, step);
-            }
-            let step = SchemaStep::DropColumn { table: table.name.clone(), column: column.name.clone() };
+        let is_unknown = |column: &&String| table.column(column).is_none();
+        let unknown: Vec<&String> =
+            found.columns.iter().map(|column| &column.name).filter(is_unknown).collect();
+        if !self.options.prune {
+            let names = unknown.iter().map(|column| format!("{}.{column}", table.name));
+            self.diff.unknown_columns.extend(names);
+            return;
+        }
+        // A key or an index over two such columns is dropped once.
+        let touches = |columns: &[String]| columns.iter().any(|column| unknown.contains(&column));
+        for key in found.foreign_keys.iter().filter(|key| touches(&key.columns)) {
+            let step = SchemaStep::DropForeignKey { table: table.name.clone(), key: key.clone() };
+            self.push(Turn::DropForeignKey, step);
+        }
+        for index in found.indexes.iter().filter(|index| touches(&index.columns)) {
+            let step = SchemaStep::DropIndex { table: table.name.clone(), index: index.clone() };
+            self.push(Turn::DropIndex, step);
+        }
+        for column in unknown {
+            let step = SchemaStep::DropColumn { table: table.name.clone(), column: column.clone() };
             self.push(Turn::DropColumn, step);
         }
     }
@@ -355,8 +363,8 @@ impl Work<'_> {
             .cloned()
             .collect();
         for table in unknown {
-            self.diff.unknown_tables.push(table.name.clone());
             if !self.options.prune || table.is_view {
+                self.diff.unknown_tables.push(table.name);
                 continue;
             }
             for key in table.foreign_keys {

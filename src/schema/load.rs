@@ -90,8 +90,15 @@ enum Read {
 
 fn read(path: &str, root: &Node, system: &mut [CollectionDecl], findings: &mut Findings) -> Option<Read> {
     let name = root.get("collection").and_then(Node::as_text);
+    if let Some(own) = name.filter(|name| name.to_ascii_lowercase().starts_with("tablature_")) {
+        let at = root.get("collection").map_or(&root.at, |node| &node.at);
+        let message =
+            format!("{} cannot be declared: \"tablature_\" is kept for tables of the server", quoted(own));
+        findings.push(Diagnostic::error(at, message));
+        return None;
+    }
     let Some(name) = name.filter(|name| name.starts_with("directus_")) else {
-        let decl = declare::collection(root, folder(path), Origin::Yaml, findings)?;
+        let decl = declare::collection(root, folder(path, name), Origin::Yaml, findings)?;
         return Some(Read::Own(Box::new(decl)));
     };
     let entries = root.as_map().unwrap_or_default();
@@ -133,10 +140,11 @@ fn read(path: &str, root: &Node, system: &mut [CollectionDecl], findings: &mut F
 }
 
 /// Name of the folder that holds the file, unless that is the one that holds everything.
-fn folder(path: &str) -> Option<&str> {
-    let (above, _) = path.rsplit_once('/')?;
-    let folder = above.rsplit('/').next()?;
-    (!folder.is_empty() && folder != "collections" && folder != ".").then_some(folder)
+///
+/// The collection that gives its folder the name stands above the others in it, so it belongs to the folder further up.
+fn folder<'a>(path: &'a str, collection: Option<&str>) -> Option<&'a str> {
+    let (folders, _) = path.rsplit_once('/')?;
+    folders.split('/').skip(1).filter(|folder| Some(*folder) != collection).last()
 }
 
 /// What the collection of an unreadable file is probably called.

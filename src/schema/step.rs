@@ -217,6 +217,7 @@ impl SchemaStep {
         let table = self.table();
         let columns = self.columns().join(", ");
         let rows_of = if rows == 1 { format!("1 row of {table}") } else { format!("{rows} rows of {table}") };
+        let have = if rows == 1 { "has" } else { "have" };
         let loses = |text: String| Some(Loss { rows, text, is_impossible: false });
         let refuses = |text: String| Some(Loss { rows, text, is_impossible: true });
         match self.risk()? {
@@ -227,10 +228,10 @@ impl SchemaStep {
                 loses(format!("{rows_of} would lose `{columns}`, which does not fit {to}"))
             }
             Risk::Convert { to, can_lose: false, .. } => refuses(format!(
-                "{rows_of} have a `{columns}` that does not fit {to} and may not be null: change these rows first"
+                "{rows_of} {have} a `{columns}` that does not fit {to} and may not be null: change these rows first"
             )),
             Risk::NoValue => refuses(format!(
-                "{rows_of} have no `{columns}`, which is to be required: give the field a default or fill these rows first"
+                "{rows_of} {have} no `{columns}`, which is to be required: give the field a default or fill these rows first"
             )),
             Risk::NewWithoutValue => {
                 let SchemaStep::AddColumn { column, .. } = self else { return None };
@@ -247,7 +248,7 @@ impl SchemaStep {
             Risk::Dangling => {
                 let SchemaStep::AddForeignKey { key, .. } = self else { return None };
                 refuses(format!(
-                    "{rows_of} have a `{columns}` that is no item of {}: change these rows first",
+                    "{rows_of} {have} a `{columns}` that is no item of {}: change these rows first",
                     key.target
                 ))
             }
@@ -291,23 +292,22 @@ impl fmt::Display for SchemaStep {
                 if !column.nullable {
                     f.write_str(", required")?;
                 }
-                describe_default(f, column.default.as_ref())
+                column.default.as_ref().map_or(Ok(()), |default| write!(f, ", {}", default_text(default)))
             }
             SchemaStep::ChangeColumn { table, from, to, .. } => {
-                write!(f, "change {table}.{}:", to.name)?;
+                let mut parts = Vec::new();
                 if from.column_type != to.column_type {
-                    write!(f, " {} to {}", from.column_type, to.column_type)?;
+                    parts.push(format!("{} to {}", from.column_type, to.column_type));
                 }
                 match (from.nullable, to.nullable) {
-                    (true, false) => f.write_str(" required")?,
-                    (false, true) => f.write_str(" may be null")?,
+                    (true, false) => parts.push("required".to_owned()),
+                    (false, true) => parts.push("may be null".to_owned()),
                     _ => {}
                 }
-                match (&from.default, &to.default) {
-                    (old, new) if old == new => Ok(()),
-                    (_, None) => f.write_str(" no default"),
-                    (_, new) => describe_default(f, new.as_ref()),
+                if from.default != to.default {
+                    parts.push(to.default.as_ref().map_or("no default".to_owned(), default_text));
                 }
+                write!(f, "change {table}.{}: {}", to.name, parts.join(", "))
             }
             SchemaStep::DropColumn { table, column } => write!(f, "drop {table}.{column}"),
             SchemaStep::AddIndex { table, index } => {
@@ -329,12 +329,11 @@ impl fmt::Display for SchemaStep {
     }
 }
 
-fn describe_default(f: &mut fmt::Formatter<'_>, default: Option<&DefaultValue>) -> fmt::Result {
+fn default_text(default: &DefaultValue) -> String {
     match default {
-        None => Ok(()),
-        Some(DefaultValue::Value(value)) => write!(f, ", default {value}"),
-        Some(DefaultValue::Now) => f.write_str(", default now"),
-        Some(DefaultValue::Uuid) => f.write_str(", default uuid"),
-        Some(DefaultValue::Expression(text)) => write!(f, ", default {text}"),
+        DefaultValue::Value(value) => format!("default {value}"),
+        DefaultValue::Now => "default now".to_owned(),
+        DefaultValue::Uuid => "default uuid".to_owned(),
+        DefaultValue::Expression(text) => format!("default {text}"),
     }
 }

@@ -64,6 +64,11 @@ fn columns_come_change_and_stay() {
         &["change a.x: string(255) to text, default \"none\"", "add unique constraint on a (x)"],
     );
     check(PLAIN, "collection: a\nfields: { id: uuid_pk, x: string! }", &["change a.x: required"]);
+    check(
+        PLAIN,
+        "collection: a\nfields: { id: uuid_pk, x: { type: string, required: true, default: none } }",
+        &["change a.x: default \"none\"", "change a.x: required"],
+    );
     check(PLAIN, "collection: a\nfields: { id: uuid_pk }", &[]);
     check(PLAIN, "collection: a\nfields: { id: uuid_pk, z: { type: string, was: x } }", &["rename a.x to z"]);
     // What the server fills needs two steps: the rows that are there get their value in between.
@@ -120,6 +125,34 @@ fn only_pruning_drops() {
         true,
         &["drop foreign key b (a) to a", "drop a.x", "drop table b"],
     );
+}
+
+#[test]
+fn what_nobody_declares_keeps_its_indexes() {
+    let full = "collection: a\nfields: { id: uuid_pk, x: { type: string, index: true }, y: { type: string, unique: true }, b: m2o(a) }\nindexes: [[x, y]]";
+    let bare = "collection: a\nfields: { id: uuid_pk }";
+    check(full, bare, &[]);
+    check_pruning(
+        &[full],
+        &[bare],
+        true,
+        &[
+            "drop foreign key a (b) to a",
+            "drop index on a (x)",
+            "drop unique constraint on a (y)",
+            "drop index on a (b)",
+            "drop index on a (x, y)",
+            "drop a.x",
+            "drop a.y",
+            "drop a.b",
+        ],
+    );
+    let noted =
+        |prune| compare(&model(&[bare]), &applied(&[full, "collection: b\nfields: { n: text }"]), prune);
+    assert_eq!(noted(false).unknown_columns, ["a.x", "a.y", "a.b"]);
+    assert_eq!(noted(false).unknown_tables, ["b"]);
+    // What is dropped is a step, and needs no note.
+    assert_eq!((noted(true).unknown_columns, noted(true).unknown_tables), (vec![], vec![]));
 }
 
 #[test]

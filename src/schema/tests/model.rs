@@ -288,6 +288,11 @@ fn groups_are_folders() {
     assert_eq!(group("collections/crm/notes.yaml", "").as_deref(), Some("crm"));
     assert_eq!(group("collections/crm/deep/notes.yaml", "").as_deref(), Some("deep"));
     assert_eq!(group("collections/notes.yaml", ""), None);
+    // Whatever the folder of everything is called; and the collection that names its folder stands above it.
+    assert_eq!(group("schema/notes.yaml", ""), None);
+    assert_eq!(group("schema/crm/notes.yaml", "").as_deref(), Some("crm"));
+    assert_eq!(group("collections/notes/notes.yaml", ""), None);
+    assert_eq!(group("collections/crm/notes/notes.yaml", "").as_deref(), Some("crm"));
     assert_eq!(group("notes.yaml", ""), None);
     assert_eq!(group("collections/crm/notes.yaml", "group: null\n"), None);
     assert_eq!(group("collections/crm/notes.yaml", "group: sales\n").as_deref(), Some("sales"));

@@ -32,6 +32,16 @@ fn files_are_checked() {
         &["notes.yaml:1:13: \"2notes\" is not a name; expected <name>"],
     );
     check(
+        "collection: Tablature_notes\nfields: {}\n",
+        &[
+            "notes.yaml:1:13: \"Tablature_notes\" cannot be declared: \"tablature_\" is kept for tables of the server",
+        ],
+    );
+    check(
+        "collection: notes\ngroup: notes\nfields: {}\n",
+        &["notes.yaml:2:8: a collection cannot be its own group"],
+    );
+    check(
         "collection: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\nfields: {}\n",
         &[
             "notes.yaml:1:13: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\" is not a name; expected <name>",

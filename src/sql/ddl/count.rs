@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::convert::convert;
-use super::statement;
-use crate::schema::{ColumnType, DatabaseStructure, Risk, SchemaStep};
+use super::{fill_expression, statement};
+use crate::schema::{ColumnType, DatabaseStructure, Fill, Risk, SchemaStep, Table, TableColumn};
 use crate::sql::ident::quote;
 use crate::sql::{Dialect, Statement};
 
@@ -24,7 +24,7 @@ pub fn count_statement(
     let table = actual.table(name)?;
     let column_names: Vec<&str> =
         step.columns().into_iter().map(|column| former_column(before, step.table(), column)).collect();
-    if column_names.iter().any(|column| table.column(column).is_none()) {
+    if risk != Risk::Duplicates && column_names.iter().any(|column| table.column(column).is_none()) {
         return None;
     }
     let from = quote(dialect, name);
@@ -39,18 +39,7 @@ pub fn count_statement(
         Risk::NoValue => count_where(format!("{} IS NULL", columns.first()?)),
         Risk::Drop => count_where(format!("{} IS NOT NULL", columns.first()?)),
         Risk::NewWithoutValue | Risk::DropTable => format!("SELECT COUNT(*) FROM {from}"),
-        Risk::Duplicates => {
-            let given: Vec<String> = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect();
-            let sum = match dialect {
-                Dialect::Sqlite | Dialect::Postgres => "CAST(COALESCE(SUM(number), 0) AS bigint)",
-                Dialect::Mysql => "CAST(COALESCE(SUM(number), 0) AS signed)",
-            };
-            format!(
-                "SELECT {sum} FROM (SELECT COUNT(*) AS number FROM {from} WHERE {} GROUP BY {} HAVING COUNT(*) > 1) shared",
-                given.join(" AND "),
-                columns.join(", ")
-            )
-        }
+        Risk::Duplicates => duplicates(dialect, before, table, step)?,
         Risk::Dangling => {
             let SchemaStep::AddForeignKey { key, .. } = step else { return None };
             let (Some(column), Some(target_column)) = (columns.first(), key.target_columns.first()) else {
@@ -81,6 +70,59 @@ pub fn count_statement(
         }
     };
     Some(Statement { columns: Arc::from([ColumnType::BigInteger]), ..statement(text) })
+}
+
+/// Counts the rows that share what is to be unique once the steps before it have run: those may add a column with a value for all
+/// rows, or give one to the rows that have none. `None` when no two rows can share it.
+fn duplicates(dialect: Dialect, before: &[SchemaStep], table: &Table, step: &SchemaStep) -> Option<String> {
+    let (mut groups, mut given) = (Vec::new(), Vec::new());
+    for name in step.columns() {
+        let former = former_column(before, step.table(), name);
+        let fill = match filled(before, step.table(), name) {
+            // New values are all different.
+            Some((_, Fill::Uuid)) => return None,
+            Some((column, fill)) => fill_expression(dialect, column, fill),
+            None => None,
+        };
+        match (table.column(former).map(|column| quote(dialect, &column.name)), fill) {
+            (Some(column), Some(value)) => groups.push(format!("COALESCE({column}, {value})")),
+            (Some(column), None) => {
+                given.push(format!("{column} IS NOT NULL"));
+                groups.push(column);
+            }
+            // The same value in every row, which tells none of them apart.
+            (None, Some(_)) => {}
+            (None, None) => return None,
+        }
+    }
+    let from = quote(dialect, &table.name);
+    let where_given =
+        if given.is_empty() { String::new() } else { format!(" WHERE {}", given.join(" AND ")) };
+    let group_by = if groups.is_empty() { String::new() } else { format!(" GROUP BY {}", groups.join(", ")) };
+    let whole = match dialect {
+        Dialect::Sqlite | Dialect::Postgres => "bigint",
+        Dialect::Mysql => "signed",
+    };
+    Some(format!(
+        "SELECT CAST(COALESCE(SUM(number), 0) AS {whole}) FROM \
+         (SELECT COUNT(*) AS number FROM {from}{where_given}{group_by} HAVING COUNT(*) > 1) shared"
+    ))
+}
+
+/// The last of these steps that gives rows without a value in this column one, and what they get.
+fn filled<'a>(before: &'a [SchemaStep], table: &str, name: &str) -> Option<(&'a TableColumn, Fill)> {
+    before.iter().rev().find_map(|step| match step {
+        SchemaStep::ChangeColumn { table: changed, to, fill, .. }
+            if changed == table && to.name == name && *fill != Fill::Nothing =>
+        {
+            Some((to, *fill))
+        }
+        // Whatever it is for, a default of a new column is what rows that are there get.
+        SchemaStep::AddColumn { table: changed, column, .. } if changed == table && column.name == name => {
+            Some((column, Fill::Default))
+        }
+        _ => None,
+    })
 }
 
 /// The name that a table has before these steps.
