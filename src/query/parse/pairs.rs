@@ -12,7 +12,7 @@ const MOST_BRACKETS: usize = 64;
 
 /// Decodes a query string into names and values, in order.
 ///
-/// Fails with `InvalidQuery` where bytes are not UTF-8.
+/// Fails with `InvalidQuery` where bytes are not UTF-8, or a `%` is not followed by two hexadecimal digits.
 pub fn decode(raw: &str) -> Result<Vec<(String, String)>> {
     raw.split('&')
         .filter(|pair| !pair.is_empty())
@@ -24,6 +24,10 @@ pub fn decode(raw: &str) -> Result<Vec<(String, String)>> {
 }
 
 fn decode_part(part: &str) -> Result<String> {
+    let is_encoded = |rest: &str| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
+    if !part.split('%').skip(1).all(is_encoded) {
+        return Err(Error::query("the query string has a malformed percent-encoding"));
+    }
     let spaced: Cow<'_, str> =
         if part.contains('+') { Cow::Owned(part.replace('+', " ")) } else { Cow::Borrowed(part) };
     match percent_decode(spaced.as_bytes()).decode_utf8() {
@@ -150,6 +154,9 @@ mod tests {
         check("a[b=1", "Invalid query: the brackets of \"a[b\" do not match");
         check("a[b]c=1", "Invalid query: the brackets of \"a[b]c\" do not match");
         check("a=%ff", "Invalid query: the query string is not UTF-8");
+        for malformed in ["a=%", "a=%4", "a=%zz", "%é=1", "a=100%&b=1"] {
+            check(malformed, "Invalid query: the query string has a malformed percent-encoding");
+        }
     }
 
     proptest! {
