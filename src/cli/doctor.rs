@@ -5,6 +5,7 @@ use super::output::say;
 use crate::app::App;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::sql::Dialect;
 
 pub(super) async fn run(config: Config) -> Outcome {
     say("ok       configuration");
@@ -15,7 +16,12 @@ pub(super) async fn run(config: Config) -> Outcome {
             return Outcome::Failed;
         }
     };
-    say(format_args!("ok       database, {:?}", app.db.dialect()));
+    let name = match app.db.dialect() {
+        Dialect::Sqlite => "SQLite",
+        Dialect::Postgres => "PostgreSQL",
+        Dialect::Mysql => "MariaDB or MySQL",
+    };
+    say(format_args!("ok       database, {name}"));
     match check_collections(&app).await {
         Ok(0) => Outcome::Done,
         Ok(_) => Outcome::Failed,

@@ -93,7 +93,11 @@ pub async fn run_in(
 
 /// Keeps errors of the database that a person can act on, and names the statement in the log for the others.
 fn failed(statement: &Statement, error: Error) -> Error {
-    tracing::error!(statement = %statement.text, cause = ?error, "a change of the schema failed");
+    let cause = match &error {
+        Error::Internal { cause, .. } => format!("{cause:#}"),
+        other => other.to_string(),
+    };
+    tracing::error!(statement = %statement.text, cause, "a change of the schema failed");
     error
 }
 

@@ -16,10 +16,13 @@ pub fn start_logs(config: &LogConfig) {
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
     };
-    // What libraries have to say below a warning is about themselves, not about requests.
+    // What libraries have to say below a warning is about themselves, not about requests. What the HTTP library calls an error
+    // is bytes from outside that are no request, answered with a 400.
     let filter = EnvFilter::new(match config.level {
-        LogLevel::Silent | LogLevel::Error | LogLevel::Warn => level.to_owned(),
-        LogLevel::Info | LogLevel::Debug | LogLevel::Trace => format!("warn,tablature={level}"),
+        LogLevel::Silent | LogLevel::Error | LogLevel::Warn => format!("{level},actix_http=off"),
+        LogLevel::Info | LogLevel::Debug | LogLevel::Trace => {
+            format!("warn,actix_http=off,tablature={level}")
+        }
     });
     let lines = tracing_subscriber::fmt().with_env_filter(filter);
     let started = match config.style {
