@@ -96,7 +96,7 @@ async fn an_apply_that_is_killed_leaves_old_or_new() {
         let plan = project.run(&["plan"]);
         let began = Instant::now();
         project.run(&["apply"]).ok();
-        let whole = began.elapsed();
+        let mut whole = began.elapsed();
         let new = shape(&project.database).await;
         check_rows(&project.database, "title").await;
         let new_columns: usize = new.values().map(Vec::len).sum();
@@ -104,26 +104,33 @@ async fn an_apply_that_is_killed_leaves_old_or_new() {
 
         let rounds = if long() { 30 } else { 5 };
         let (mut unfinished, mut finished) = (0, 0);
-        for round in 1..=rounds {
+        while unfinished < rounds && finished < 3 * rounds {
             let project = filled(engine).await;
             let mut apply = project.begin(&["apply"]);
-            tokio::time::sleep(whole * round / (rounds + 1)).await;
+            let moment = whole * (unfinished + 1) / (rounds + 1);
+            tokio::time::sleep(moment).await;
             apply.kill().ok();
             apply.wait().ok();
             let left = shape(&project.database).await;
-            if left == new { finished += 1 } else { unfinished += 1 }
+            if left == new {
+                // How long it takes depends on what else the machine does; this time it was faster than before.
+                finished += 1;
+                whole = moment;
+            } else {
+                unfinished += 1;
+            }
             if engine != Engine::Mariadb && left != new {
-                assert_eq!(left, old, "neither old nor new after {round} of {rounds}");
+                assert_eq!(left, old, "neither old nor new, killed after {moment:?}");
                 check_rows(&project.database, "name").await;
             }
             // Whatever was left, the next start goes on from there; the lock of the dead one does not hold it
             // up.
             let server = project.server().start().await;
-            assert_eq!(shape(&project.database).await, new, "after the next start, {round} of {rounds}");
+            assert_eq!(shape(&project.database).await, new, "after the next start, killed after {moment:?}");
             check_rows(&project.database, "title").await;
             assert_eq!(server.admin().items("table_1", json!({ "limit": 1, "fields": "extra_5" })).await.column("extra_5"), [5]);
         }
-        eprintln!("{engine}: an apply took {whole:?}; of {rounds} that were killed {finished} had finished, {unfinished} had not");
+        eprintln!("{engine}: an apply took {whole:?}; {unfinished} were killed in the middle, {finished} had finished");
         assert!(unfinished > 0, "none was killed in the middle");
     })
     .await;

@@ -148,6 +148,46 @@ async fn the_database_is_stopped_and_started_under_load() {
     .await;
 }
 
+/// What comes closest to an outage of a file: another process holds on to it.
+#[tokio::test]
+async fn a_locked_file_refuses_writes_and_serves_reads() {
+    each_database(async |engine| {
+        if engine != Engine::Sqlite {
+            eprintln!("{engine} has no file that could be locked");
+            return;
+        }
+        let (server, database) = blog::own(engine).await;
+        let admin = server.admin();
+        admin.create("notes", json!({ "name": "before" })).await;
+        let file = database.file();
+        let (locked, lock_taken) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let holder = std::thread::spawn(move || {
+            let connection = rusqlite::Connection::open(file).expect("the file");
+            connection.busy_timeout(Duration::from_secs(10)).expect("a timeout");
+            connection.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+            locked.send(()).expect("the scenario waits");
+            released.recv().ok();
+            connection.execute_batch("ROLLBACK").expect("the end");
+        });
+        lock_taken.recv().expect("the lock is taken");
+        let write = admin.request("POST", "/items/notes").json(&json!({ "name": "refused" })).send();
+        let read = async {
+            for _ in 0..20 {
+                assert_eq!(admin.get("/items/notes?fields=name").await.column("name"), ["before"]);
+            }
+        };
+        let (refused, ()) = tokio::join!(write, read);
+        refused.refused(503, "SERVICE_UNAVAILABLE");
+        assert!(refused.header("retry-after").is_some(), "{:?}", refused.headers);
+        release.send(()).expect("the lock is held");
+        holder.join().expect("the lock is released");
+        admin.create("notes", json!({ "name": "after" })).await;
+        assert_eq!(admin.get("/items/notes?fields=name&sort=id").await.column("name"), ["before", "after"]);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_database_that_is_not_there_stops_the_start_with_a_reason() {
     each_database(async |engine| {
