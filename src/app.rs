@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::access::{AccessRules, Accountability, Context};
 use crate::auth::{self, Authenticator, NewAdministrator};
+use crate::cache::Redis;
 use crate::config::{Config, DatabaseTarget, LimitsConfig};
 use crate::db::{Database, Settings, Target};
 use crate::error::{Error, Result};
@@ -20,7 +21,7 @@ use crate::items::{ItemsService, ItemsSettings};
 use crate::project::{Project, Watch};
 use crate::query::QueryLimits;
 use crate::rest::Api;
-use crate::server::Listening;
+use crate::server::{Gate, Listening};
 use crate::telemetry::{Metrics, start_logs};
 
 /// How often gauges are read and figures are sorted into their buckets.
@@ -85,7 +86,9 @@ impl App {
             started_in_ms = began.elapsed().as_millis() as u64,
             "serving"
         );
-        listening.serve(&config.server, api).await.map_err(Error::internal)?;
+        let redis = config.redis.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
+        let gate = Gate::new(&config.rate_limits, redis);
+        listening.serve(&config.server, gate, api).await.map_err(Error::internal)?;
         tracing::info!("stopped");
         Ok(())
     }

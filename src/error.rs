@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -126,6 +127,16 @@ pub enum Error {
         /// What is going on.
         reason: String,
     },
+    /// Somebody asks more often than allowed.
+    #[error("Too many requests, retry after {retry_after_s}s.")]
+    RequestsExceeded {
+        /// Most requests in the time of the limit.
+        limit: u32,
+        /// When to try again, in seconds.
+        retry_after_s: u32,
+        /// The same as a moment.
+        reset: Timestamp,
+    },
     /// Something the server needs is away; the same request may work later.
     #[error("Service \"{service}\" is unavailable. {reason}")]
     ServiceUnavailable {
@@ -208,6 +219,7 @@ impl Error {
             Error::UnsupportedMediaType { .. } => "UNSUPPORTED_MEDIA_TYPE",
             Error::UnprocessableContent { .. } => "UNPROCESSABLE_CONTENT",
             Error::Conflict { .. } => "CONFLICT",
+            Error::RequestsExceeded { .. } => "REQUESTS_EXCEEDED",
             Error::ServiceUnavailable { .. } => "SERVICE_UNAVAILABLE",
             Error::StatementTimeout { .. } => "STATEMENT_TIMEOUT",
             Error::Several(all) => all.first().map_or("INTERNAL_SERVER_ERROR", Error::code),
@@ -240,6 +252,9 @@ impl Error {
             }
             Error::LimitExceeded { limit, most } => json!({ "limit": limit, "most": most }),
             Error::UnsupportedMediaType { media_type } => json!({ "mediaType": media_type }),
+            Error::RequestsExceeded { limit, reset, .. } => {
+                json!({ "limit": limit, "reset": reset.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string() })
+            }
             Error::ServiceUnavailable { service, reason, .. } => {
                 json!({ "service": service, "reason": reason })
             }

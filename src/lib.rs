@@ -12,6 +12,8 @@ pub mod access;
 pub mod query;
 pub mod sql;
 pub mod db;
+pub mod cache;
+pub mod outbound;
 pub mod events;
 pub mod items;
 pub mod auth;

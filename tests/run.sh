@@ -5,7 +5,7 @@
 #   tests/run.sh check       format, lints and documentation only (`make check`)
 #
 # TEST_DATABASES   databases the black-box suite runs on (default sqlite,postgres,mariadb; `sqlite` needs no server)
-# TEST_REDIS=1     starts Redis as well
+# TEST_REDIS=0     no Redis, and no scenarios that need one (default 1, but 0 with SQLite alone)
 # TEST_FSYNC=off   faster database servers that would lose data in a power cut
 #
 # A stage that fails does not hide the next ones: all run, and the summary names those that failed.
@@ -22,6 +22,7 @@ what=${1:-all}
 case $what in all | check) ;; *) echo "usage: tests/run.sh [check]" >&2; exit 1 ;; esac
 
 export TEST_DATABASES=${TEST_DATABASES:-sqlite,postgres,mariadb}
+export TEST_REDIS=${TEST_REDIS:-$([ "$TEST_DATABASES" = sqlite ] && echo 0 || echo 1)}
 IFS=', ' read -r -a databases <<<"$TEST_DATABASES"
 services=''
 summary=()

@@ -3,6 +3,7 @@
 //! Start at [`Config::load`]. Settings come from the environment, then `.env`, then `tablature.toml`; [`settings::SETTINGS`] lists
 //! them all. Every mistake is found at once and named. Nothing here knows what a setting is used for.
 
+mod edge;
 mod read;
 mod secret;
 pub mod settings;
@@ -13,6 +14,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use edge::{CorsConfig, Origins, OutgoingConfig, Rate, RateLimitsConfig, Reachable};
 pub use read::ConfigErrors;
 pub use secret::Secret;
 pub use source::Sources;
@@ -31,6 +33,12 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// What a request may ask for.
     pub limits: LimitsConfig,
+    /// How often somebody may ask.
+    pub rate_limits: RateLimitsConfig,
+    /// Address of Redis, with credentials.
+    pub redis: Option<Secret<String>>,
+    /// Where the server itself may ask.
+    pub outgoing: OutgoingConfig,
     /// Logs.
     pub log: LogConfig,
     /// The folders of the project.
@@ -58,6 +66,10 @@ pub struct ServerConfig {
     pub trusted_proxies: TrustedProxies,
     /// Answers are compressed for those who ask.
     pub compression: bool,
+    /// Which pages of other origins may read answers; `None` for none.
+    pub cors: Option<CorsConfig>,
+    /// How long browsers shall insist on https.
+    pub hsts: Option<Duration>,
 }
 
 /// Whose `X-Forwarded-For` is believed.
@@ -69,15 +81,18 @@ pub enum TrustedProxies {
     Everybody,
     /// Those of these networks.
     Networks(Vec<Network>),
+    /// Those of so many proxies, one behind the other, the nearest being whoever connects.
+    Hops(usize),
 }
 
 impl TrustedProxies {
-    /// Whether what this address forwards is believed.
-    pub fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether what this address forwards is believed; `hop` is how many proxies stand between it and this server.
+    pub fn trusts(&self, address: IpAddr, hop: usize) -> bool {
         match self {
             TrustedProxies::Nobody => false,
             TrustedProxies::Everybody => true,
             TrustedProxies::Networks(networks) => networks.iter().any(|network| network.contains(address)),
+            TrustedProxies::Hops(most) => hop < *most,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Reads every setting, collecting what is wrong.
 
+mod edge;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -99,6 +101,7 @@ impl Reader<'_> {
 
 pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
     let mut reader = Reader { sources, findings: Vec::new(), read: Vec::new() };
+    let redis = edge::redis(&mut reader);
     let config = Config {
         server: server(&mut reader),
         admin: AdminConfig {
@@ -121,6 +124,9 @@ pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
             query_relations: reader.or("MAX_QUERY_RELATIONS", 500, value::whole(1, 100_000)),
             batch_mutation: reader.or("MAX_BATCH_MUTATION", 10_000, value::whole(1, 10_000_000)),
         },
+        rate_limits: edge::rate_limits(&mut reader, redis.is_some()),
+        redis,
+        outgoing: edge::outgoing(&mut reader),
         log: LogConfig {
             level: reader.or("LOG_LEVEL", LogLevel::Info, value::log_level),
             style: reader.or("LOG_STYLE", LogStyle::Raw, value::log_style),
@@ -155,7 +161,15 @@ fn server(reader: &mut Reader<'_>) -> ServerConfig {
         shutdown_timeout: reader.or("SHUTDOWN_TIMEOUT", Duration::from_secs(30), value::duration),
         trusted_proxies: reader.or("IP_TRUST_PROXY", TrustedProxies::Nobody, value::trusted_proxies),
         compression: reader.or("COMPRESSION", false, value::boolean),
+        cors: edge::cors(reader),
+        hsts: hsts(reader),
     }
+}
+
+fn hsts(reader: &mut Reader<'_>) -> Option<Duration> {
+    let enabled = reader.or("HSTS_ENABLED", false, value::boolean);
+    let max_age = reader.or("HSTS_MAX_AGE", Duration::from_secs(180 * 86_400), value::duration);
+    enabled.then_some(max_age)
 }
 
 fn database(reader: &mut Reader<'_>) -> DatabaseConfig {
@@ -291,7 +305,7 @@ mod tests {
         let toml = "ip_trust_proxy = [\"10.0.0.0/8\", \"::1\"]\n[query_limit]\ndefault = 7\nmax = 50\n";
         let config = load(&[], "", toml).expect("valid");
         assert_eq!((config.limits.query_default, config.limits.query_max), (7, 50));
-        assert!(config.server.trusted_proxies.trusts("10.1.1.1".parse().expect("address")));
+        assert!(config.server.trusted_proxies.trusts("10.1.1.1".parse().expect("address"), 0));
     }
 
     #[test]

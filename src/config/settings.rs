@@ -42,10 +42,74 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
             setting(
                 "IP_TRUST_PROXY",
                 "false",
-                "Whose `X-Forwarded-For` is believed: `false` for nobody's, `true` for everybody's, or a list of \
-                 addresses and networks.",
+                "Whose `X-Forwarded-For` is believed: `false` for nobody's, `true` for everybody's, a number of \
+                 proxies one behind the other, or a list of addresses and networks.",
             ),
             setting("COMPRESSION", "false", "Compress answers for clients that accept it."),
+            setting("HSTS_ENABLED", "false", "Tell browsers to insist on https from now on."),
+            setting("HSTS_MAX_AGE", "180d", "For how long."),
+            setting(
+                "REDIS",
+                "none",
+                "`redis://...` of a Redis that several nodes share. When it is away, each node goes on by itself.",
+            ),
+        ],
+    ),
+    (
+        "Pages of other origins (CORS)",
+        &[
+            setting("CORS_ENABLED", "false", "Let pages of other origins read answers."),
+            setting(
+                "CORS_ORIGIN",
+                "false",
+                "Their origins, with commas between them, or `true` for all, then without cookies.",
+            ),
+            setting("CORS_METHODS", "GET,POST,PATCH,DELETE,SEARCH", "Methods that they may use."),
+            setting("CORS_ALLOWED_HEADERS", "Content-Type,Authorization", "Headers that they may send."),
+            setting("CORS_EXPOSED_HEADERS", "Content-Range", "Headers that they may read."),
+            setting("CORS_CREDENTIALS", "true", "They may send cookies, when origins are listed."),
+            setting("CORS_MAX_AGE", "18000", "How long a browser relies on it; a bare number is seconds."),
+        ],
+    ),
+    (
+        "Rate limits",
+        &[
+            setting("RATE_LIMITER_ENABLED", "false", "Count requests, per address and per user."),
+            setting("RATE_LIMITER_POINTS", "50", "Most requests of an address, and of a user."),
+            setting("RATE_LIMITER_DURATION", "1", "In this time; a bare number is seconds, here and below."),
+            setting("RATE_LIMITER_GLOBAL_ENABLED", "false", "Count the requests of everybody together."),
+            setting("RATE_LIMITER_GLOBAL_POINTS", "1000", "Most of them."),
+            setting("RATE_LIMITER_GLOBAL_DURATION", "1", "In this time."),
+            setting(
+                "RATE_LIMITER_AUTH_ENABLED",
+                "true",
+                "Count, per address, requests to routes that sign in or send mail.",
+            ),
+            setting("RATE_LIMITER_AUTH_POINTS", "100", "Most of them."),
+            setting("RATE_LIMITER_AUTH_DURATION", "60", "In this time."),
+            setting("RATE_LIMITER_REGISTRATION_ENABLED", "true", "Count registrations, per address."),
+            setting("RATE_LIMITER_REGISTRATION_POINTS", "5", "Most of them."),
+            setting("RATE_LIMITER_REGISTRATION_DURATION", "60", "In this time."),
+            setting(
+                "RATE_LIMITER_STORE",
+                "redis with REDIS",
+                "`memory` to count on each node by itself, `redis` to count for all together.",
+            ),
+        ],
+    ),
+    (
+        "Requests of the server",
+        &[
+            setting(
+                "OUTGOING_ALLOW",
+                "none",
+                "Host names, addresses and networks that the server may ask although they are not on the internet.",
+            ),
+            setting(
+                "IMPORT_IP_DENY_LIST",
+                "none",
+                "Addresses and networks that it never asks, beside those that are not on the internet.",
+            ),
         ],
     ),
     (
@@ -145,7 +209,10 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
 pub const OWN_PREFIXES: &[&str] = &[
     "ACCESS_TOKEN_",
     "ADMIN_",
+    "CORS_",
     "DB_",
+    "HSTS_",
+    "IMPORT_IP_",
     "IP_TRUST_",
     "MAX_BATCH_",
     "MAX_FILTER_",
@@ -153,7 +220,9 @@ pub const OWN_PREFIXES: &[&str] = &[
     "MAX_PAYLOAD_",
     "MAX_QUERY_",
     "MAX_RELATIONAL_",
+    "OUTGOING_",
     "QUERY_LIMIT_",
+    "RATE_LIMITER_",
     "REFRESH_TOKEN_",
     "TABLATURE_",
 ];

@@ -13,6 +13,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// Reads `10.0.0.0/8` or a single address; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Network> {
+        let (address, bits) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().ok()?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;
+        (prefix_bits <= most).then_some(Network { address, prefix_bits })
+    }
+
     /// Whether the address lies in the range. An IPv4 address written as IPv6 is the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
@@ -141,20 +151,19 @@ pub(super) fn log_style(value: &str) -> Parsed<LogStyle> {
 }
 
 pub(super) fn trusted_proxies(value: &str) -> Parsed<TrustedProxies> {
-    if let Ok(everybody) = boolean(value) {
-        return Ok(if everybody { TrustedProxies::Everybody } else { TrustedProxies::Nobody });
+    match value {
+        "true" => return Ok(TrustedProxies::Everybody),
+        "false" | "0" => return Ok(TrustedProxies::Nobody),
+        _ => {}
     }
-    value.split(',').map(|entry| network(entry.trim())).collect::<Parsed<_>>().map(TrustedProxies::Networks)
-}
-
-fn network(value: &str) -> Parsed<Network> {
-    let expected = || "must be `true`, `false`, or addresses and networks such as `10.0.0.0/8`".to_owned();
-    let (address, bits) =
-        value.split_once('/').map_or((value, None), |(address, bits)| (address, Some(bits)));
-    let address: IpAddr = address.parse().map_err(|_| expected())?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let prefix_bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| expected()))?;
-    if prefix_bits > most { Err(expected()) } else { Ok(Network { address, prefix_bits }) }
+    if let Ok(hops) = value.parse() {
+        return Ok(TrustedProxies::Hops(hops));
+    }
+    let networks = value.split(',').map(|entry| Network::parse(entry.trim())).collect::<Option<_>>();
+    networks.map(TrustedProxies::Networks).ok_or_else(|| {
+        "must be `true`, `false`, a number of proxies, or addresses and networks such as `10.0.0.0/8`"
+            .to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -192,7 +201,7 @@ mod tests {
     fn proxies() {
         let check = |setting, address: &str, expected| {
             let proxies = trusted_proxies(setting).expect("valid");
-            assert_eq!(proxies.trusts(address.parse().expect("address")), expected, "{setting} {address}");
+            assert_eq!(proxies.trusts(address.parse().expect("address"), 0), expected, "{setting} {address}");
         };
         check("false", "127.0.0.1", false);
         check("true", "127.0.0.1", true);
@@ -201,7 +210,10 @@ mod tests {
         check("10.0.0.0/8, ::1", "::1", true);
         check("10.0.0.0/8, ::1", "11.0.0.1", false);
         check("0.0.0.0/0", "11.0.0.1", true);
+        check("0", "11.0.0.1", false);
+        check("1", "11.0.0.1", true);
         assert!(trusted_proxies("10.0.0.0/33").is_err());
         assert!(trusted_proxies("nonsense").is_err());
+        assert!(trusted_proxies("-1").is_err());
     }
 }

@@ -4,10 +4,12 @@
 
 mod auth;
 mod items;
+mod limits;
 mod route;
 mod service;
 mod system;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::access::{AccessRules, Context};
@@ -17,7 +19,7 @@ use crate::items::ItemsService;
 use crate::project::SchemaStore;
 use crate::query::QueryLimits;
 use crate::schema::Schema;
-use crate::server::{Answer, Call, Credentials, Routes};
+use crate::server::{Answer, Call, Credentials, RouteClass, Routes};
 use crate::telemetry::Metrics;
 
 use route::Route;
@@ -89,6 +91,10 @@ impl Routes for Api {
             }
         }
     }
+
+    fn class(&self, path: &[Cow<'_, str>]) -> RouteClass {
+        limits::class(path)
+    }
 }
 
 impl Api {
@@ -102,6 +108,9 @@ impl Api {
         let Credentials::Token(token) = call.credentials()? else { return Err(Error::Forbidden) };
         let schema = self.schema();
         let (accountability, rules) = self.auth.authenticate(&schema, &token, client(call), call.now).await?;
+        if let Some(user) = &accountability.user {
+            call.count_user(user).await?;
+        }
         if *rules != AccessRules::Everything {
             return Err(Error::Forbidden);
         }

@@ -10,7 +10,7 @@ use crate::config::TrustedProxies;
 /// forwarded by somebody who is trusted, since everything before it may be invented.
 pub(super) fn client_address(request: &HttpRequest, proxies: &TrustedProxies) -> Option<IpAddr> {
     let connected = request.peer_addr()?.ip().to_canonical();
-    if !proxies.trusts(connected) {
+    if !proxies.trusts(connected, 0) {
         return Some(connected);
     }
     let forwarded: Vec<&str> = request
@@ -24,10 +24,10 @@ pub(super) fn client_address(request: &HttpRequest, proxies: &TrustedProxies) ->
 
 fn last_untrusted(connected: IpAddr, forwarded: &[&str], proxies: &TrustedProxies) -> IpAddr {
     let mut client = connected;
-    for entry in forwarded.iter().rev() {
+    for (passed, entry) in forwarded.iter().rev().enumerate() {
         let Ok(address) = entry.trim().parse::<IpAddr>() else { break };
         client = address.to_canonical();
-        if !proxies.trusts(client) {
+        if !proxies.trusts(client, passed + 1) {
             break;
         }
     }
@@ -53,5 +53,8 @@ mod tests {
         check("10.0.0.0/8", &["1.2.3.4", " 203.0.113.9", " 10.0.0.2"], "203.0.113.9");
         check("10.0.0.0/8", &["1.2.3.4", "nonsense", "10.0.0.2"], "10.0.0.2");
         check("true", &["1.2.3.4", "203.0.113.9"], "1.2.3.4");
+        check("1", &["1.2.3.4", "203.0.113.9"], "203.0.113.9");
+        check("2", &["8.8.8.8", "1.2.3.4", "203.0.113.9"], "1.2.3.4");
+        check("2", &["1.2.3.4"], "1.2.3.4");
     }
 }

@@ -1,7 +1,6 @@
 //! One request, as the adapters see it.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
@@ -13,6 +12,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::body::{self, JsonLimits};
+use super::edge::Notes;
+use super::gate::Gate;
 use super::path;
 use crate::error::{Error, Result};
 
@@ -31,7 +32,8 @@ pub struct Call<'a> {
     pub(super) http: &'a HttpRequest,
     pub(super) payload: &'a mut Payload,
     pub(super) limits: JsonLimits,
-    pub(super) route: &'a Cell<&'static str>,
+    pub(super) gate: &'a Gate,
+    pub(super) notes: Notes<'a>,
 }
 
 /// How a request says who sends it.
@@ -46,7 +48,12 @@ pub enum Credentials<'a> {
 impl<'a> Call<'a> {
     /// Notes which route this is, for logs and figures: a pattern such as `/items/{collection}`, never what was sent.
     pub fn set_route(&self, pattern: &'static str) {
-        self.route.set(pattern);
+        self.notes.route.set(pattern);
+    }
+
+    /// Counts the request against what its user may send, once it is known who that is. Fails with `RequestsExceeded`.
+    pub async fn count_user(&self, user: &str) -> Result<()> {
+        self.gate.admit_user(user, self.now, self.notes.tally).await
     }
 
     /// Parameters of the URL in order, decoded, without the token.

@@ -14,7 +14,7 @@ pub(super) fn compress(request: &HttpRequest, mut response: HttpResponse) -> Htt
     if !is_long {
         return response;
     }
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     match accepted.and_then(choose) {
         Some(encoding) => {

@@ -1,5 +1,6 @@
 //! What every request passes on its way in and out.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -17,6 +18,8 @@ use jiff::Timestamp;
 use uuid::{Builder, Uuid};
 
 use super::body::{self, JsonLimits};
+use super::cors::Cors;
+use super::gate::{Gate, RouteClass, Tally};
 use super::observe::{self, Outcome};
 use super::respond::Answer;
 use super::{Call, address, compress, path, respond};
@@ -28,12 +31,19 @@ const MOST_REQUEST_LINE_BYTES: usize = 8 << 10;
 /// Most bytes of headers.
 const MOST_HEADER_BYTES: usize = 16 << 10;
 
+/// An answer that a browser shows as a page loads nothing, runs nothing and is framed by nobody.
+const NOTHING_RUNS: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Whoever knows the routes and answers them.
 pub trait Routes: Send + Sync + 'static {
     /// Answers one request. Fails with `RouteNotFound` when there is no such route, or no such method on it.
     fn answer(&self, call: &mut Call<'_>) -> impl Future<Output = Result<Answer>>;
+
+    /// What the route of a path is, for the limits; also of a path that has none.
+    fn class(&self, path: &[Cow<'_, str>]) -> RouteClass;
 }
 
 /// What the edge needs to know.
@@ -42,6 +52,9 @@ pub(super) struct Edge<R> {
     pub(super) limits: JsonLimits,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) compression: bool,
+    pub(super) gate: Gate,
+    pub(super) cors: Option<Cors>,
+    pub(super) hsts: Option<HeaderValue>,
     /// The server is about to stop: connections are not kept.
     pub(super) is_stopping: Arc<AtomicBool>,
 }
@@ -57,7 +70,9 @@ pub(super) async fn handle<R: Routes>(
     let id = request_id(&request, now);
     let route = Cell::new("unknown");
 
-    let answering = answer(&edge, &request, &mut payload, id, now, &route);
+    let tally = Tally::default();
+
+    let answering = answer(&edge, &request, &mut payload, id, now, Notes { route: &route, tally: &tally });
     let result = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
         // What the panic says is in the log already, without the values that it may hold.
         Err(Error::internal(anyhow::anyhow!("a panic, see the line before")))
@@ -70,6 +85,14 @@ pub(super) async fn handle<R: Routes>(
         Err(error) => (respond::error(&error), Some(error)),
     };
     add_headers(&mut response, id);
+    let headers = response.headers_mut();
+    tally.add_headers(headers);
+    if let Some(cors) = &edge.cors {
+        cors.add_headers(&request, headers);
+    }
+    if let Some(hsts) = &edge.hsts {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
     if edge.is_stopping.load(Ordering::Relaxed) {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
@@ -84,27 +107,41 @@ pub(super) async fn handle<R: Routes>(
     if edge.compression { compress::compress(&request, response) } else { response }
 }
 
+/// What becomes known of a request on its way, for its headers and its log line.
+#[derive(Clone, Copy)]
+pub(super) struct Notes<'a> {
+    pub(super) route: &'a Cell<&'static str>,
+    pub(super) tally: &'a Tally,
+}
+
 async fn answer<R: Routes>(
     edge: &Edge<R>,
     request: &HttpRequest,
     payload: &mut Payload,
     id: Uuid,
     now: Timestamp,
-    route: &Cell<&'static str>,
+    notes: Notes<'_>,
 ) -> Result<Answer> {
     check_size(request)?;
+    if edge.cors.is_some() && Cors::is_preflight(request) {
+        notes.route.set("preflight");
+        return Ok(Answer::Empty);
+    }
     let segments = path::segments(request.uri().path())?;
     let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
+    let address = address::client_address(request, &edge.trusted_proxies);
+    edge.gate.admit(edge.routes.class(&segments), address, now, notes.tally).await?;
     let mut call = Call {
         method,
         path: &segments,
         id,
         now,
-        address: address::client_address(request, &edge.trusted_proxies),
+        address,
         http: request,
         payload,
         limits: edge.limits,
-        route,
+        gate: &edge.gate,
+        notes,
     };
     edge.routes.answer(&mut call).await
 }
@@ -128,6 +165,8 @@ fn add_headers(response: &mut HttpResponse, id: Uuid) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING_RUNS));
+    headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let id: &str = id.hyphenated().encode_lower(&mut text);
     if let Ok(value) = HeaderValue::from_str(id) {

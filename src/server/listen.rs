@@ -7,13 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::http::KeepAlive;
+use actix_web::http::header::HeaderValue;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::body::JsonLimits;
+use super::cors::Cors;
 use super::edge::{self, Edge, Routes};
+use super::gate::Gate;
 use crate::config::ServerConfig;
 
 /// How long a client may take to send its headers.
@@ -54,13 +57,18 @@ impl Listening {
     }
 
     /// Answers until SIGTERM or SIGINT, then lets what runs finish and returns. A second signal ends the process at once.
-    pub async fn serve<R: Routes>(self, config: &ServerConfig, routes: Arc<R>) -> io::Result<()> {
+    pub async fn serve<R: Routes>(self, config: &ServerConfig, gate: Gate, routes: Arc<R>) -> io::Result<()> {
         let is_stopping = Arc::new(AtomicBool::new(false));
         let edge = Data::new(Edge {
             routes,
             limits: JsonLimits { most_bytes: config.max_payload_bytes, most_depth: config.max_json_depth },
             trusted_proxies: config.trusted_proxies.clone(),
             compression: config.compression,
+            gate,
+            cors: config.cors.as_ref().map(Cors::new),
+            hsts: config.hsts.and_then(|max_age| {
+                HeaderValue::try_from(format!("max-age={}; includeSubDomains", max_age.as_secs())).ok()
+            }),
             is_stopping: is_stopping.clone(),
         });
         let listener = self.listener.try_clone()?;

@@ -93,6 +93,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::LimitExceeded { limit: "request line", .. } => StatusCode::URI_TOO_LONG,
         Error::LimitExceeded { limit: "request headers", .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Error::LimitExceeded { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::RequestsExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::UnprocessableContent { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::ServiceUnavailable { .. } | Error::StatementTimeout { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -106,7 +107,9 @@ pub fn status(error: &Error) -> StatusCode {
 
 fn retry_after_s(error: &Error) -> Option<u32> {
     match error {
-        Error::ServiceUnavailable { retry_after_s, .. } => Some(*retry_after_s),
+        Error::ServiceUnavailable { retry_after_s, .. } | Error::RequestsExceeded { retry_after_s, .. } => {
+            Some(*retry_after_s)
+        }
         // The same statement would take as long again, but the load that slowed it down may be gone.
         Error::StatementTimeout { .. } => Some(5),
         Error::Several(all) => all.iter().filter_map(retry_after_s).max(),

@@ -1,5 +1,6 @@
 //! The edge over a real socket.
 
+use std::borrow::Cow;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, OnceLock};
@@ -24,6 +25,14 @@ impl Routes for Echo {
             _ => Err(Error::RouteNotFound { path: call.path.join("/") }),
         }
     }
+
+    fn class(&self, path: &[Cow<'_, str>]) -> RouteClass {
+        if path.first().is_some_and(|first| first == "sign-in") {
+            RouteClass::SignIn
+        } else {
+            RouteClass::Other
+        }
+    }
 }
 
 /// One server for all tests of this file.
@@ -37,13 +46,20 @@ fn address() -> SocketAddr {
             ("MAX_JSON_DEPTH", "3"),
             ("WORKERS", "1"),
             ("COMPRESSION", "true"),
+            ("CORS_ENABLED", "true"),
+            ("CORS_ORIGIN", "https://app.example,http://localhost:3000"),
+            ("RATE_LIMITER_AUTH_POINTS", "3"),
+            ("IP_TRUST_PROXY", "1"),
+            ("HSTS_ENABLED", "true"),
+            ("HSTS_MAX_AGE", "1d"),
         ];
         let sources = Sources::from_texts(&environment, "", "").expect("valid");
-        let config = Config::from_sources(&sources).expect("valid").server;
-        let listening = Listening::bind(&config).expect("a free port");
+        let Config { server, rate_limits, .. } = Config::from_sources(&sources).expect("valid");
+        let listening = Listening::bind(&server).expect("a free port");
         let address = listening.address();
         std::thread::spawn(move || {
-            actix_web::rt::System::new().block_on(listening.serve(&config, Arc::new(Echo))).expect("served");
+            let served = listening.serve(&server, Gate::new(&rate_limits, None), Arc::new(Echo));
+            actix_web::rt::System::new().block_on(served).expect("served");
         });
         address
     })
@@ -85,6 +101,10 @@ fn answers_have_an_envelope_and_headers() {
         "x-content-type-options: nosniff\r\n",
         "referrer-policy: no-referrer\r\n",
         "cache-control: no-store\r\n",
+        "content-security-policy: default-src 'none';",
+        "frame-ancestors 'none'",
+        "cross-origin-opener-policy: same-origin\r\n",
+        "strict-transport-security: max-age=86400; includeSubDomains\r\n",
         "x-request-id: 019a0000-0000-7000-8000-000000000001\r\n",
         "\r\n\r\n{\"data\":[1]}",
     ];
@@ -158,4 +178,80 @@ fn tokens_stay_out_of_parameters() {
 fn long_answers_are_compressed_for_those_who_ask() {
     check(&send("GET", "/long", "Accept-Encoding: gzip\r\n", ""), 200, &["content-encoding: gzip\r\n"]);
     assert!(!send("GET", "/members", "Accept-Encoding: gzip\r\n", "").contains("content-encoding"));
+}
+
+#[test]
+fn listed_origins_may_read_answers() {
+    for origin in ["https://app.example", "http://localhost:3000"] {
+        let allowed = format!("access-control-allow-origin: {origin}\r\n");
+        let headers = format!("Origin: {origin}\r\n");
+        let credentials = "access-control-allow-credentials: true\r\n";
+        let exposed = "access-control-expose-headers: Content-Range\r\n";
+        check(
+            &send("GET", "/members", &headers, ""),
+            200,
+            &[&allowed, credentials, exposed, "vary: origin\r\n"],
+        );
+        check(&send("GET", "/nope", &headers, ""), 404, &[&allowed]);
+        let preflight = format!("{headers}Access-Control-Request-Method: PATCH\r\n");
+        let expected = [
+            &allowed,
+            credentials,
+            "access-control-allow-methods: GET, POST, PATCH, DELETE, SEARCH\r\n",
+            "access-control-allow-headers: Content-Type, Authorization\r\n",
+            "access-control-max-age: 18000\r\n",
+        ];
+        check(&send("OPTIONS", "/anything", &preflight, ""), 204, &expected);
+    }
+}
+
+#[test]
+fn other_origins_are_told_nothing() {
+    let others = [
+        "null",
+        "https://app.example.evil",
+        "https://evil-app.example",
+        "http://app.example",
+        "https://APP.example",
+        "*",
+        "",
+    ];
+    for origin in others {
+        let headers = format!("Origin: {origin}\r\nAccess-Control-Request-Method: POST\r\n");
+        for (method, path) in [("GET", "/members"), ("OPTIONS", "/members")] {
+            let answer = send(method, path, &headers, "");
+            assert!(
+                answer.contains("vary: origin") && !answer.contains("access-control"),
+                "{origin}: {answer}"
+            );
+        }
+    }
+    assert!(!send("GET", "/members", "", "").contains("access-control"));
+}
+
+#[test]
+fn both_reasons_for_different_answers_are_named() {
+    let answer = send("GET", "/long", "Accept-Encoding: gzip\r\nOrigin: https://app.example\r\n", "");
+    check(&answer, 200, &["vary: origin\r\n", "vary: accept-encoding\r\n"]);
+}
+
+#[test]
+fn requests_beyond_the_limit_are_refused() {
+    let from =
+        |address: &str| send("POST", "/sign-in", &format!("X-Forwarded-For: 9.9.9.9, {address}\r\n"), "");
+    for left in [2, 1, 0] {
+        let limit = format!("ratelimit: \"sign-in\";r={left};t=");
+        check(&from("203.0.113.1"), 404, &[&limit, "ratelimit-policy: \"sign-in\";q=3;w=60\r\n"]);
+    }
+    let expected = [
+        "\"code\":\"REQUESTS_EXCEEDED\"",
+        "\"limit\":3",
+        "\"reset\":\"20",
+        "retry-after: 20\r\n",
+        "ratelimit: \"sign-in\";r=0;t=60\r\n",
+    ];
+    check(&from("203.0.113.1"), 429, &expected);
+    check(&from("203.0.113.2"), 404, &[]);
+    let other = send("GET", "/members", "X-Forwarded-For: 203.0.113.1\r\n", "");
+    assert!(other.starts_with("HTTP/1.1 200") && !other.contains("ratelimit"), "{other}");
 }

@@ -12,6 +12,7 @@ mod across;
 mod auth;
 mod bad_input;
 mod durability;
+mod edge;
 mod events;
 mod fields;
 mod filters;

@@ -10,6 +10,7 @@ pub mod database;
 pub mod project;
 pub mod random;
 pub mod raw;
+pub mod redis;
 pub mod server;
 
 pub use client::{Answer, Client};

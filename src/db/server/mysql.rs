@@ -17,7 +17,7 @@ use crate::sql::Param;
 impl Server for MySql {
     const NAME: &'static str = "mysql";
     const BEGIN: &'static str = "START TRANSACTION";
-    const UNLIMITED: &'static str = "SET SESSION /*M! max_statement_time = 0, */ time_zone = '+00:00'";
+    const UNLIMITED: &'static str = "SET SESSION /*M! max_statement_time = 0, */ /*!80000 max_execution_time = 0, */ time_zone = '+00:00'";
     type DatabaseFailure = MySqlDatabaseError;
 
     fn options(url: &str, _: &Settings) -> Result<MySqlConnectOptions> {
@@ -31,12 +31,17 @@ impl Server for MySql {
     }
 
     fn session(settings: &Settings) -> Vec<String> {
-        let seconds = settings.statement_timeout.as_secs_f64();
+        let limit = settings.statement_timeout;
+        let (seconds, milliseconds) = (limit.as_secs_f64(), limit.as_millis());
         vec![
             "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'"
                 .to_owned(),
-            // MySQL knows the limit by another name and unit; the comment form is read by MariaDB only.
-            format!("SET SESSION /*M! max_statement_time = {seconds}, */ time_zone = '+00:00'"),
+            // MySQL knows the limit by another name and unit, and for reads alone. The first comment is read by MariaDB only, the
+            // second by MySQL only.
+            format!(
+                "SET SESSION /*M! max_statement_time = {seconds}, */ /*!80000 max_execution_time = {milliseconds}, */ \
+                 time_zone = '+00:00'"
+            ),
         ]
     }
 

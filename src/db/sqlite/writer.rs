@@ -291,7 +291,9 @@ impl SqliteTransaction {
     }
 
     pub(in crate::db) fn read_json(&mut self, plan: &Plan, statements: &ReadStatements) -> Result<JsonBytes> {
-        let meter = self.meter.clone();
-        rows::read_json_inside(&self.connection, plan, statements, &meter)
+        let connection = &self.connection;
+        connection::with_deadline(&self.options, || {
+            rows::read_json_inside(connection, plan, statements, &self.meter)
+        })
     }
 }

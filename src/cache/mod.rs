@@ -1,0 +1,9 @@
+//! What is remembered for a while: in memory on one node, in Redis on many.
+//!
+//! Start at [`RateLimiter`]. Redis is never the only copy of anything: when it is away, each node goes on by itself.
+
+mod rate;
+mod redis;
+
+pub use rate::{Quota, RateLimiter, Verdict};
+pub use redis::Redis;
