@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
 use crate::access::{AccessRules, Accountability, Context};
@@ -71,7 +70,13 @@ impl App {
             metrics: metrics.clone(),
             limits: query_limits(&config.limits),
         });
-        tokio::spawn(forget_changed_callers(events.clone(), api.clone()));
+        // A change of users and their rights acts on the next request of this node; on others when what they believe is a second old.
+        let callers = api.clone();
+        events.watch_system(move |event| {
+            if is_about_callers(&event.collection) {
+                callers.auth.forget_all();
+            }
+        });
         tokio::spawn(measure(metrics, db.clone()));
         events.recover(&db).await?;
         let _watch = config.project.watch.then(|| Watch::start(project.clone()));
@@ -122,22 +127,15 @@ async fn load_demo_data(items: &ItemsService, config: &Config, project: &Project
     Ok(())
 }
 
-/// A change of users and their rights acts on the next request of this node; on others when what they believe is a second old.
-async fn forget_changed_callers(events: Events, api: Arc<Api>) {
-    let mut changes = events.listen_to_system();
-    loop {
-        match changes.recv().await {
-            Ok(event) if !is_about_callers(&event.collection) => {}
-            Ok(_) | Err(RecvError::Lagged(_)) => api.auth.forget_all(),
-            Err(RecvError::Closed) => return,
-        }
-    }
-}
-
 fn is_about_callers(collection: &str) -> bool {
     matches!(
         collection,
-        "directus_users" | "directus_roles" | "directus_policies" | "directus_access" | "directus_sessions"
+        "directus_users"
+            | "directus_roles"
+            | "directus_policies"
+            | "directus_access"
+            | "directus_permissions"
+            | "directus_sessions"
     )
 }
 

@@ -4,7 +4,6 @@
 //! asks (the administrator, where it is missing), `schema.yaml` has collections of its own (else those of `compile/model`).
 //! `UPDATE_SNAPSHOTS=1 cargo test --test compile` writes the answers anew.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,12 +11,12 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tablature::access::{AccessRules, Accountability, Context};
+use tablature::access::{
+    AccessRules, Accountability, Context, Directory, Grant, PermissionRow, PolicyRow, Who,
+};
 use tablature::error::Result;
-use tablature::filter::{self, Env, Found, Variables};
 use tablature::query::{
-    self, AggregateMember, AggregatePlan, AggregateValue, MemberValue, Plan, QueryLimits, ReadPlan, Resolved,
-    RowRules, Selection,
+    self, AggregateMember, AggregatePlan, AggregateValue, MemberValue, Plan, QueryLimits, ReadPlan, Selection,
 };
 use tablature::schema::{self, Schema, SourceFile};
 use tablature::sql::{self, Dialect, Param, Statement};
@@ -192,8 +191,6 @@ struct Case {
     requests: Vec<String>,
     schema: Arc<Schema>,
     context: Context,
-    /// Rows that the caller may see, by collection.
-    rows: HashMap<String, Value>,
 }
 
 impl Case {
@@ -224,21 +221,19 @@ impl Case {
             admin: true,
             ..Accountability::default()
         };
-        let rules = if asker["rules"] == "nothing" { AccessRules::Nothing } else { AccessRules::Everything };
-        let rows = asker["rows"].as_object().into_iter().flatten();
+        let rules = rules(&schema, &asker, &accountability);
         let text = fs::read_to_string(folder.join("query.txt")).expect("requests");
         Case {
             folder: folder.to_owned(),
             requests: text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect(),
             context: Context {
                 accountability: Arc::new(accountability),
-                rules: Arc::new(rules),
+                rules,
                 schema: schema.clone(),
                 now: "2026-03-02T10:00:00Z".parse().expect("a moment"),
                 request_id: Uuid::nil(),
             },
             schema,
-            rows: rows.map(|(name, filter)| (name.clone(), filter.clone())).collect(),
         }
     }
 
@@ -258,35 +253,57 @@ impl Case {
         };
         let query = query::parse::parse_string(raw, &limits)?;
         let collection = collection.trim_end_matches('!');
-        let mut resolved = query::resolve(&self.context, collection, &selection, &query, &limits)?;
-        self.add_rules(&mut resolved);
+        let resolved = query::resolve(&self.context, collection, &selection, &query, &limits)?;
         let is_personal = resolved.is_personal;
         Ok((query::plan(&self.schema, resolved), is_personal))
     }
+}
 
-    /// Stands in for rules with rows, which no policy makes yet.
-    fn add_rules(&self, resolved: &mut Resolved) {
-        let mut rules = RowRules::new();
-        for (name, rule) in &self.rows {
-            let id = self.schema.find(name).expect("a collection");
-            let limits = filter::Limits { max_depth: 10, max_conditions: 100 };
-            let syntax = filter::parse(rule, "rows", limits).expect("a rule");
-            let env = Env {
-                schema: &self.schema,
-                variables: Variables {
-                    now: self.context.now,
-                    user: Some(USER),
-                    role: None,
-                    roles: &[],
-                    policies: &[],
-                },
-                may_read: &|_, _| true,
-            };
-            let rule = filter::resolve(&env, &mut Found::default(), id, &syntax).expect("a rule");
-            rules.insert(id, rule);
-        }
-        resolved.rules.extend(rules);
+/// `rules: nothing`; or `policies:`, a list of what each allows to read, `{ articles: { where: ..., fields: [...] } }`, with
+/// `others: true` for everything else; an administrator without either.
+fn rules(schema: &Arc<Schema>, asker: &Value, who: &Accountability) -> Arc<AccessRules> {
+    if asker["rules"] == "nothing" {
+        return Arc::new(AccessRules::Nothing);
     }
+    let Some(given) = asker["rights"].as_array() else { return Arc::new(AccessRules::Everything) };
+    let (mut policies, mut grants, mut permissions) = (Vec::new(), Vec::new(), Vec::new());
+    for (position, policy) in given.iter().enumerate() {
+        let id = format!("policy-{position}");
+        for (_, collection) in schema.collections() {
+            let right = &policy[&*collection.name];
+            if right.is_null() && policy["others"] != true {
+                continue;
+            }
+            let fields = right["fields"].as_array();
+            permissions.push(PermissionRow {
+                id: String::new(),
+                policy: id.clone(),
+                collection: collection.name.to_string(),
+                action: "read".to_owned(),
+                permissions: right["where"].clone(),
+                validation: Value::Null,
+                presets: Value::Null,
+                fields: Some(match fields {
+                    Some(names) => {
+                        names.iter().map(|name| name.as_str().expect("a name").to_owned()).collect()
+                    }
+                    None => vec!["*".to_owned()],
+                }),
+            });
+        }
+        grants.push(Grant { role: None, user: who.user.clone(), policy: id.clone(), sort: position as i64 });
+        policies.push(PolicyRow {
+            name: id.clone(),
+            id,
+            admin: false,
+            app: false,
+            enforce_tfa: false,
+            ip_access: String::new(),
+        });
+    }
+    let directory = Directory::new(Vec::new(), policies, grants, &permissions);
+    let asked = Who { roles: who.roles.clone(), ..directory.who(who.user.as_deref(), None, None) };
+    directory.rules(schema, &asked)
 }
 
 fn yaml_files(folder: &Path) -> Vec<PathBuf> {

@@ -1,6 +1,17 @@
 //! Who asks, and what that allows.
 //!
-//! Start at [`Context`]: it travels with every request to its end. Nothing is allowed unless [`AccessRules`] say so.
+//! Start at [`Context`]: it travels with every request to its end. [`Directory`] holds the roles, policies and permissions as the
+//! database has them; [`Directory::rules`] makes the [`AccessRules`] of one set of policies. Nothing is allowed unless they say
+//! so.
+
+mod address;
+mod app_access;
+mod directory;
+mod permission;
+mod rules;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,8 +19,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::filter::Filter;
-use crate::schema::{CollectionId, FieldId, Schema};
+use crate::filter::Variables;
+use crate::schema::{CollectionId, Schema};
+
+pub use address::AddressList;
+pub use directory::{Directory, Grant, Policy, PolicyRow, Role, Who};
+pub use permission::{Fields, Permission, PermissionRow, Rows};
+pub use rules::{AccessRules, CollectionRules, FieldRules, Limited};
 
 /// Everything a request is judged by; the snapshots in it stay the same to the end.
 #[derive(Debug, Clone)]
@@ -26,6 +42,18 @@ pub struct Context {
     pub request_id: Uuid,
 }
 
+impl Context {
+    /// What is allowed for this collection and action; `None` when nothing is.
+    pub fn allowed(&self, collection: CollectionId, action: Action) -> Option<Arc<CollectionRules>> {
+        self.rules.collection(collection, action, self.now)
+    }
+
+    /// What the variables of filters, presets and validations stand for.
+    pub fn variables(&self) -> Variables<'_> {
+        self.accountability.variables(self.now)
+    }
+}
+
 /// Who asks.
 #[derive(Debug, Clone, Default)]
 pub struct Accountability {
@@ -39,12 +67,27 @@ pub struct Accountability {
     pub policies: Vec<String>,
     /// A policy gives everything.
     pub admin: bool,
+    /// A policy opens the admin UI.
+    pub app: bool,
     /// Client address.
     pub ip: Option<IpAddr>,
     /// `User-Agent` of the request, cut to 255 characters.
     pub user_agent: Option<String>,
     /// `Origin` of the request, cut to 255 characters.
     pub origin: Option<String>,
+}
+
+impl Accountability {
+    /// What the variables of filters stand for at this moment.
+    pub fn variables(&self, now: Timestamp) -> Variables<'_> {
+        Variables {
+            now,
+            user: self.user.as_deref(),
+            role: self.role.as_deref(),
+            roles: &self.roles,
+            policies: &self.policies,
+        }
+    }
 }
 
 /// What may be done to items.
@@ -62,38 +105,24 @@ pub enum Action {
     Share,
 }
 
-/// What a set of policies allows. Two callers with equal rules share one value and one [`AccessRules::id`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccessRules {
-    /// An administrator: everything.
-    Everything,
-    /// Nothing at all.
-    Nothing,
-}
+impl Action {
+    /// Every action.
+    pub const ALL: [Action; 5] =
+        [Action::Create, Action::Read, Action::Update, Action::Delete, Action::Share];
 
-/// What is allowed for one collection and action.
-#[derive(Debug, Clone)]
-pub struct CollectionRules {
-    /// Rows that may be touched; `None` for all.
-    pub rows: Option<Filter>,
-    /// Fields that may be touched; `None` for all.
-    pub fields: Option<Vec<FieldId>>,
-}
-
-impl AccessRules {
-    /// Part of the key of everything that is cached per set of rights.
-    pub fn id(&self) -> u64 {
+    /// The name that permissions have for it.
+    pub fn name(self) -> &'static str {
         match self {
-            AccessRules::Everything => 1,
-            AccessRules::Nothing => 0,
+            Action::Create => "create",
+            Action::Read => "read",
+            Action::Update => "update",
+            Action::Delete => "delete",
+            Action::Share => "share",
         }
     }
 
-    /// What is allowed for this collection and action; `None` when nothing is.
-    pub fn collection(&self, _collection: CollectionId, _action: Action) -> Option<CollectionRules> {
-        match self {
-            AccessRules::Everything => Some(CollectionRules { rows: None, fields: None }),
-            AccessRules::Nothing => None,
-        }
+    /// The action of this name.
+    pub fn find(name: &str) -> Option<Self> {
+        Action::ALL.into_iter().find(|action| action.name() == name)
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
 use moka::sync::Cache;
 
-use super::store::{Rights, User};
-use crate::access::{AccessRules, Accountability};
+use super::store::User;
+use crate::access::{AccessRules, Accountability, Directory};
 use crate::error::{Error, Result};
+use crate::schema::Schema;
 
 /// How long what was found is believed.
 const BELIEVED: Duration = Duration::from_secs(1);
@@ -35,62 +36,86 @@ pub struct Client<'a> {
     pub origin: Option<&'a str>,
 }
 
-/// Somebody with a valid token.
+/// Somebody with a valid token, or a visitor.
 pub(super) struct Caller {
+    user: Option<String>,
+    role: Option<String>,
     expires: Option<Timestamp>,
-    rules: Arc<AccessRules>,
     /// As of the last request; a client that sends several has it made once.
-    last: ArcSwap<Accountability>,
+    last: ArcSwapOption<Spoken>,
     checked: Instant,
     is_checked_again: AtomicBool,
 }
 
+/// What a caller was in one request, and what that was found by.
+struct Spoken {
+    accountability: Arc<Accountability>,
+    rules: Arc<AccessRules>,
+    directory: Arc<Directory>,
+    schema: u64,
+}
+
 impl Caller {
-    pub(super) fn new(user: User, rights: Rights, expires: Option<Timestamp>) -> Self {
-        let rules = if rights.admin { AccessRules::Everything } else { AccessRules::Nothing };
-        let accountability = Accountability {
-            user: Some(user.id),
-            role: user.role,
-            roles: rights.roles,
-            policies: rights.policies,
-            admin: rights.admin,
-            ..Accountability::default()
-        };
+    pub(super) fn new(user: User, expires: Option<Timestamp>) -> Self {
+        Caller { user: Some(user.id), role: user.role, expires, ..Caller::visitor() }
+    }
+
+    /// Somebody without a token.
+    pub(super) fn visitor() -> Self {
         Caller {
-            expires,
-            rules: Arc::new(rules),
-            last: ArcSwap::from_pointee(accountability),
+            user: None,
+            role: None,
+            expires: None,
+            last: ArcSwapOption::empty(),
             checked: Instant::now(),
             is_checked_again: AtomicBool::new(false),
         }
     }
 
-    /// The accountability of one request. Fails with `TokenExpired` when the token's time is over.
+    /// The accountability of one request and what it allows. Fails with `TokenExpired` when the token's time is over.
     pub(super) fn speak(
         &self,
+        directory: &Arc<Directory>,
+        schema: &Arc<Schema>,
         client: Client<'_>,
         now: Timestamp,
     ) -> Result<(Arc<Accountability>, Arc<AccessRules>)> {
         if self.expires.is_some_and(|expires| now > expires + CLOCK_TOLERANCE) {
             return Err(Error::TokenExpired);
         }
-        let last = self.last.load_full();
         let user_agent = client.user_agent.map(cut);
         let origin = client.origin.map(cut);
-        if last.ip == client.address
-            && last.user_agent.as_deref() == user_agent
-            && last.origin.as_deref() == origin
-        {
-            return Ok((last, self.rules.clone()));
+        let is_same = |last: &&Arc<Spoken>| {
+            Arc::ptr_eq(&last.directory, directory)
+                && last.schema == schema.version
+                && last.accountability.ip == client.address
+                && last.accountability.user_agent.as_deref() == user_agent
+                && last.accountability.origin.as_deref() == origin
+        };
+        if let Some(last) = self.last.load().as_ref().filter(is_same) {
+            return Ok((last.accountability.clone(), last.rules.clone()));
         }
+        let who = directory.who(self.user.as_deref(), self.role.as_deref(), client.address);
+        let rules = directory.rules(schema, &who);
         let accountability = Arc::new(Accountability {
+            user: who.user,
+            role: who.role,
+            roles: who.roles,
+            policies: who.policies,
+            admin: who.admin,
+            app: who.app,
             ip: client.address,
             user_agent: user_agent.map(str::to_owned),
             origin: origin.map(str::to_owned),
-            ..Accountability::clone(&last)
         });
-        self.last.store(accountability.clone());
-        Ok((accountability, self.rules.clone()))
+        let spoken = Spoken {
+            accountability: accountability.clone(),
+            rules: rules.clone(),
+            directory: directory.clone(),
+            schema: schema.version,
+        };
+        self.last.store(Some(Arc::new(spoken)));
+        Ok((accountability, rules))
     }
 
     /// Whether whoever asks may rely on this. Shortly before the end it is `false` for one of them.
@@ -144,10 +169,24 @@ impl Callers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::{Grant, PolicyRow};
 
     fn caller(expires: Option<Timestamp>) -> Caller {
-        let user = User { id: "u".to_owned(), ..User::default() };
-        Caller::new(user, Rights { admin: true, ..Rights::default() }, expires)
+        Caller::new(User { id: "u".to_owned(), ..User::default() }, expires)
+    }
+
+    /// One policy, given to the user `u`, that makes an administrator.
+    fn directory() -> Arc<Directory> {
+        let policy = PolicyRow {
+            id: "p".to_owned(),
+            name: "Administrator".to_owned(),
+            admin: true,
+            app: true,
+            enforce_tfa: false,
+            ip_access: String::new(),
+        };
+        let grant = Grant { role: None, user: Some("u".to_owned()), policy: "p".to_owned(), sort: 0 };
+        Arc::new(Directory::new(Vec::new(), vec![policy], vec![grant], &[]))
     }
 
     #[test]
@@ -155,18 +194,22 @@ mod tests {
         let caller = caller(None);
         let now = Timestamp::now();
         let client = Client { user_agent: Some("curl"), ..Client::default() };
-        let (first, rules) = caller.speak(client, now).expect("believed");
-        let (second, _) = caller.speak(client, now).expect("believed");
-        assert!(Arc::ptr_eq(&first, &second) && *rules == AccessRules::Everything);
-        let (third, _) = caller.speak(Client::default(), now).expect("believed");
+        let (directory, schema) = (directory(), Arc::new(Schema::default()));
+        let speak = |client| caller.speak(&directory, &schema, client, now).expect("believed");
+        let ((first, rules), (second, _)) = (speak(client), speak(client));
+        assert!(Arc::ptr_eq(&first, &second) && rules.is_everything());
+        let (third, _) = speak(Client::default());
         assert_eq!((third.user_agent.as_deref(), third.user.as_deref()), (None, Some("u")));
     }
 
     #[test]
     fn time_ends_tokens_with_some_tolerance() {
         let now = Timestamp::now();
-        let at =
-            |seconds| caller(Some(now)).speak(Client::default(), now + SignedDuration::from_secs(seconds));
+        let (directory, schema) = (directory(), Arc::new(Schema::default()));
+        let at = |seconds| {
+            let later = now + SignedDuration::from_secs(seconds);
+            caller(Some(now)).speak(&directory, &schema, Client::default(), later)
+        };
         assert!(at(59).is_ok());
         assert!(matches!(at(61), Err(Error::TokenExpired)));
     }

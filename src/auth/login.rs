@@ -146,10 +146,10 @@ impl Authenticator {
         refresh_token: String,
         now: Timestamp,
     ) -> Result<Tokens> {
-        let admin = self.store.rights(schema, user).await?.admin;
+        let who = self.directory(schema).await?.who(Some(&user.id), user.role.as_deref(), None);
         let session = token::hash(&refresh_token);
         let life = self.access_token_ttl;
-        let access_token = self.keys.sign(&user.id, user.role.as_deref(), admin, &session, now, life)?;
+        let access_token = self.keys.sign(&user.id, user.role.as_deref(), who.admin, &session, now, life)?;
         Ok(Tokens { access_token, expires: life, refresh_token })
     }
 

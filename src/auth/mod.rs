@@ -3,6 +3,7 @@
 //! Start at [`Authenticator::authenticate`], which every request passes, and [`Authenticator::login`]. Knows no HTTP.
 
 mod callers;
+mod directory;
 mod login;
 mod password;
 mod secret;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::access::{AccessRules, Accountability};
+use crate::access::{AccessRules, Accountability, Directory};
 use crate::config::{AuthConfig, Secret};
 use crate::db::Database;
 use crate::error::{Error, Result};
@@ -26,6 +27,7 @@ use crate::schema::Schema;
 
 pub use callers::Client;
 use callers::{Caller, Callers};
+use directory::Directories;
 pub use login::Tokens;
 use password::Passwords;
 pub use secret::load_secret;
@@ -40,6 +42,8 @@ pub struct Authenticator {
     keys: Keys,
     passwords: Passwords,
     callers: Callers,
+    directories: Directories,
+    visitor: Arc<Caller>,
     access_token_ttl: Duration,
     refresh_token_ttl: Duration,
 }
@@ -52,6 +56,8 @@ impl Authenticator {
             keys: Keys::new(secret),
             passwords: Passwords::new(),
             callers: Callers::new(),
+            directories: Directories::new(),
+            visitor: Arc::new(Caller::visitor()),
             access_token_ttl: config.access_token_ttl,
             refresh_token_ttl: config.refresh_token_ttl,
         }
@@ -63,24 +69,42 @@ impl Authenticator {
     /// `InvalidCredentials` for a token that nobody has, `TokenExpired` or `InvalidToken` for one that is no longer or not valid.
     pub async fn authenticate(
         &self,
-        schema: &Schema,
+        schema: &Arc<Schema>,
         token: &str,
         client: Client<'_>,
         now: Timestamp,
     ) -> Result<(Arc<Accountability>, Arc<AccessRules>)> {
+        let directory = self.directory(schema).await?;
         let digest = token::digest(token);
         if let Some(caller) = self.callers.find(&digest) {
-            return caller.speak(client, now);
+            return caller.speak(&directory, schema, client, now);
         }
         let generation = self.callers.generation();
         let caller = Arc::new(self.look_up(schema, token, now).await?);
         self.callers.keep(digest, caller.clone(), generation);
-        caller.speak(client, now)
+        caller.speak(&directory, schema, client, now)
+    }
+
+    /// What somebody without a token may do.
+    pub async fn visit(
+        &self,
+        schema: &Arc<Schema>,
+        client: Client<'_>,
+        now: Timestamp,
+    ) -> Result<(Arc<Accountability>, Arc<AccessRules>)> {
+        let directory = self.directory(schema).await?;
+        self.visitor.speak(&directory, schema, client, now)
+    }
+
+    /// Who may do what, as the database says now.
+    pub async fn directory(&self, schema: &Schema) -> Result<Arc<Directory>> {
+        self.directories.current(&self.store, schema).await
     }
 
     /// Nobody who was known is believed any more: for those who change users, roles, policies or sessions.
     pub fn forget_all(&self) {
         self.callers.forget_all();
+        self.directories.forget();
     }
 
     async fn look_up(&self, schema: &Schema, token: &str, now: Timestamp) -> Result<Caller> {
@@ -98,7 +122,6 @@ impl Authenticator {
             None => return Err(Error::InvalidCredentials),
         };
         let user = user.filter(store::User::is_active).ok_or(Error::InvalidCredentials)?;
-        let rights = self.store.rights(schema, &user).await?;
-        Ok(Caller::new(user, rights, expires))
+        Ok(Caller::new(user, expires))
     }
 }

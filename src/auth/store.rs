@@ -11,9 +11,6 @@ use crate::schema::{Collection, FieldId, Schema};
 use crate::sql::Statement;
 use crate::sql::write::{self, Insert, Match};
 
-/// Deepest chain of roles that is followed, so that a circle ends.
-const MOST_ROLES: usize = 32;
-
 /// One user, as far as signing in needs it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct User {
@@ -48,14 +45,6 @@ impl User {
     pub(super) fn is_active(&self) -> bool {
         self.status == "active"
     }
-}
-
-/// What policies give to a user.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Rights {
-    pub(super) roles: Vec<String>,
-    pub(super) policies: Vec<String>,
-    pub(super) admin: bool,
 }
 
 /// One session, by the hash of its refresh token.
@@ -135,35 +124,11 @@ impl Store {
         Ok(session.filter(|session| !session.is_of_share))
     }
 
-    /// The roles and policies of a user, and whether they make an administrator.
-    pub(super) async fn rights(&self, schema: &Schema, user: &User) -> Result<Rights> {
-        let mut roles = Vec::new();
-        let mut next = user.role.clone();
-        while let Some(role) = next.take().filter(|role| roles.len() < MOST_ROLES && !roles.contains(role)) {
-            let rows = self.rows(schema, "directus_roles", &["parent"], "id", &[&role]).await?;
-            next = rows.first().and_then(|row| row.text(0)).map(|parent| parent.to_string());
-            roles.push(role);
-        }
-        let mut granted = self.rows(schema, "directus_access", &["policy"], "user", &[&user.id]).await?;
-        if !roles.is_empty() {
-            let names: Vec<&str> = roles.iter().map(String::as_str).collect();
-            granted.extend(self.rows(schema, "directus_access", &["policy"], "role", &names).await?);
-        }
-        let mut policies: Vec<String> =
-            granted.iter().filter_map(|row| row.text(0)).map(|id| id.to_string()).collect();
-        policies.sort_unstable();
-        policies.dedup();
-        if policies.is_empty() {
-            return Ok(Rights { roles, policies, admin: false });
-        }
-        let ids: Vec<&str> = policies.iter().map(String::as_str).collect();
-        let columns = ["id", "admin_access", "ip_access"];
-        let rows = self.rows(schema, "directus_policies", &columns, "id", &ids).await?;
-        // A policy for certain addresses gives nothing as long as addresses are not compared.
-        let admin = rows
-            .iter()
-            .any(|row| row.bool(1) == Some(true) && row.text(2).is_none_or(|addresses| addresses.is_empty()));
-        Ok(Rights { roles, policies, admin })
+    /// These columns of every row.
+    pub(super) async fn all(&self, schema: &Schema, name: &str, columns: &[&str]) -> Result<Vec<Row>> {
+        let collection = collection(schema, name)?;
+        let statement = write::lookup(self.db.dialect(), collection, &fields(collection, columns)?, &[]);
+        self.db.rows(&statement).await
     }
 
     async fn rows(

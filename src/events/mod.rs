@@ -9,6 +9,7 @@ mod outbox;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::db::{Committed, Database};
@@ -80,17 +81,20 @@ pub struct Events {
 #[derive(Clone)]
 struct Listeners {
     all: broadcast::Sender<Arc<ItemEvent>>,
-    system: broadcast::Sender<Arc<ItemEvent>>,
+    system: Arc<ArcSwap<Vec<Watcher>>>,
 }
+
+type Watcher = Arc<dyn Fn(&ItemEvent) + Send + Sync>;
 
 impl Listeners {
     fn tell(&self, event: ItemEvent) {
-        let event = Arc::new(event);
-        // Nobody listening is no fault.
         if event.collection.starts_with("directus_") {
-            let _ = self.system.send(event.clone());
+            for watcher in self.system.load().iter() {
+                watcher(&event);
+            }
         }
-        let _ = self.all.send(event);
+        // Nobody listening is no fault.
+        let _ = self.all.send(Arc::new(event));
     }
 }
 
@@ -99,8 +103,7 @@ impl Events {
     ///
     /// Events that an earlier process left behind are dispatched once [`Events::recover`] is called.
     pub fn start(database: Database, hooks: Hooks) -> Self {
-        let channel = || broadcast::channel(BROADCAST_CAPACITY).0;
-        let listeners = Listeners { all: channel(), system: channel() };
+        let listeners = Listeners { all: broadcast::channel(BROADCAST_CAPACITY).0, system: Arc::default() };
         let (delivered, finished) = mpsc::unbounded_channel();
         tokio::spawn(outbox::sweep(database, listeners.clone(), finished));
         Events { hooks: Arc::new(hooks), listeners, delivered }
@@ -116,9 +119,14 @@ impl Events {
         self.listeners.all.subscribe()
     }
 
-    /// Every event of a system collection from now on: whoever waits for those is not woken by each write.
-    pub fn listen_to_system(&self) -> broadcast::Receiver<Arc<ItemEvent>> {
-        self.listeners.system.subscribe()
+    /// Tells this function of every event of a system collection from now on, before the write that caused it is answered.
+    pub fn watch_system(&self, watcher: impl Fn(&ItemEvent) + Send + Sync + 'static) {
+        let watcher: Watcher = Arc::new(watcher);
+        self.listeners.system.rcu(|known| {
+            let mut watchers = Vec::clone(known);
+            watchers.push(watcher.clone());
+            watchers
+        });
     }
 
     /// Announces what was committed.

@@ -9,7 +9,9 @@ pub mod values;
 pub mod variables;
 pub mod names;
 pub mod resolve;
+mod evaluate;
 
+pub use evaluate::{Broken, Missing, evaluate};
 pub use model::*;
 pub use parse::{Limits, parse};
 pub use resolve::{Env, Found, resolve};

@@ -73,17 +73,17 @@ pub enum Filter {
         /// What must hold there.
         filter: Box<Filter>,
     },
-    /// A comparison with a value of the user who asks: `$CURRENT_USER.email`.
+    /// A comparison with a value of the user who asks, or with several: `$CURRENT_USER.email`, `$CURRENT_USER.teams.id`.
     CurrentUser {
         /// What is looked at.
         target: Target,
         /// How it must compare.
-        comparison: Comparison,
+        test: UserTest,
         /// The user's key; null for visitors.
         user: Operand,
         /// Where users are.
         users: CollectionId,
-        /// Many-to-one fields to follow from the user.
+        /// Relations to follow from the user; one-to-many fields in rules only.
         path: Vec<FieldId>,
         /// The field found there.
         field: FieldId,
@@ -187,6 +187,18 @@ pub enum Comparison {
     Greater,
     /// `>=`.
     GreaterOrEqual,
+}
+
+/// How a value must compare with what is found at the user who asks. Where nothing is found, it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserTest {
+    /// With the one value there.
+    Compare(Comparison),
+    /// It is among the values there, or (`negated`) there are values and it is not among them.
+    Among {
+        /// Must not be among them.
+        negated: bool,
+    },
 }
 
 /// Where a text is looked for.

@@ -58,6 +58,11 @@ pub fn function(env: &Env<'_>, collection: CollectionId, function: &str, name: &
         return Err(Error::query(format_args!("\"{function}\" is not a function")));
     }
     let (id, field) = field(env, collection, name)?;
+    if let FieldKind::OneToMany { related, .. } = field.kind
+        && !(env.is_open)(related)
+    {
+        return Err(Error::Forbidden);
+    }
     let column_type = field.column.as_ref().map(|column| &column.column_type);
     let fits = match known {
         Some((_, Part::Date)) => column_type.is_some_and(ColumnType::has_date),

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::names::{self, Name};
 use super::variables::Meaning;
-use super::{Comparison, Condition, Filter, Operand, Place, Scalar, Syntax, Target, Variables, values};
+use super::{
+    Comparison, Condition, Filter, Operand, Place, Scalar, Syntax, Target, UserTest, Variables, values,
+};
 use crate::error::{Error, Result};
 use crate::schema::{CollectionId, ColumnType, FieldId, FieldKind, Schema};
 
@@ -21,6 +23,10 @@ pub struct Env<'a> {
     pub variables: Variables<'a>,
     /// Whether the caller may see this field.
     pub may_read: &'a dyn Fn(CollectionId, FieldId) -> bool,
+    /// Whether the caller may see items of this collection.
+    pub is_open: &'a dyn Fn(CollectionId) -> bool,
+    /// This is the filter of a permission, which may follow relations of any kind from the user who asks.
+    pub is_rule: bool,
 }
 
 /// What was seen on the way.
@@ -28,8 +34,12 @@ pub struct Env<'a> {
 pub struct Found {
     /// Collections that conditions lead to.
     pub touched: BTreeSet<CollectionId>,
-    /// A variable was used: the result fits one request only.
+    /// A variable was used: the result fits one caller only.
     pub is_personal: bool,
+    /// The moment was used: the result fits one request only.
+    pub names_moment: bool,
+    /// A variable stood for nothing.
+    is_void: bool,
 }
 
 /// Resolves a filter against a collection.
@@ -117,6 +127,9 @@ fn field(
                 FieldKind::Plain | FieldKind::ManyToAny { .. } => Subject::Value(Target::Field(id)),
                 FieldKind::ManyToOne { related, .. } => Subject::ToOne { field: id, related: *related },
                 FieldKind::OneToMany { related, .. } => {
+                    if !(env.is_open)(*related) {
+                        return Err(Error::Forbidden);
+                    }
                     found.touched.insert(*related);
                     Subject::ToMany { field: id, related: *related }
                 }
@@ -223,8 +236,16 @@ impl Scope<'_, '_> {
             // Nothing is asked of any item, so every row will do, with items or without.
             Syntax::Quantified { conditions, .. } if conditions.is_empty() => Ok(Filter::And(Vec::new())),
             Syntax::Quantified { negated, conditions } => {
+                let was_void = std::mem::take(&mut self.found.is_void);
                 let filter = Box::new(self.within(related, conditions)?);
-                Ok(if *negated { Filter::None { field, filter } } else { Filter::Some { field, filter } })
+                let is_void = std::mem::replace(&mut self.found.is_void, was_void);
+                self.found.is_void |= is_void;
+                Ok(match negated {
+                    // What is compared with nothing is false, and must not become true by being turned round.
+                    true if is_void => Filter::Or(Vec::new()),
+                    true => Filter::None { field, filter },
+                    false => Filter::Some { field, filter },
+                })
             }
             Syntax::Field { .. } | Syntax::Operator { .. } => Err(misplaced_quantifier()),
         }
@@ -253,7 +274,14 @@ impl Scope<'_, '_> {
         let condition = match kind {
             Kind::Compare(comparison) => return values.comparison(target, comparison, operand),
             Kind::List => {
+                if let Some(path) = values.user_path(operand) {
+                    return values.user_field(target, UserTest::Among { negated }, &path, operand);
+                }
                 let list = values.list(operand)?;
+                if list.is_empty() {
+                    values.scope.found.is_void = true;
+                    return Ok(Filter::Or(Vec::new()));
+                }
                 if negated { Condition::NotIn(list) } else { Condition::In(list) }
             }
             Kind::Between => {
@@ -368,10 +396,8 @@ struct Values<'v, 's, 'e> {
 
 impl Values<'_, '_, '_> {
     fn comparison(&mut self, target: Target, comparison: Comparison, operand: &Value) -> Result<Filter> {
-        if let Value::String(text) = operand
-            && let Meaning::UserField(path) = self.scope.env.variables.meaning(text)
-        {
-            return self.user_field(target, comparison, &path, operand);
+        if let Some(path) = self.user_path(operand) {
+            return self.user_field(target, UserTest::Compare(comparison), &path, operand);
         }
         let Some(operand) = self.one(operand)? else {
             // An absent value (nobody is signed in) equals nothing and differs from nothing.
@@ -388,6 +414,19 @@ impl Values<'_, '_, '_> {
         Ok(Filter::Compare { target, condition })
     }
 
+    /// The path behind `$CURRENT_USER`, where the operand is one.
+    fn user_path<'o>(&self, operand: &'o Value) -> Option<Vec<&'o str>> {
+        let text = match operand {
+            Value::String(text) => text,
+            Value::Array(entries) => match entries.as_slice() {
+                [Value::String(text)] => text,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        text.strip_prefix("$CURRENT_USER.").map(|path| path.split('.').collect())
+    }
+
     /// One value; `None` where a variable stands for nothing.
     fn one(&mut self, operand: &Value) -> Result<Option<Operand>> {
         if let Value::String(text) = operand {
@@ -395,12 +434,14 @@ impl Values<'_, '_, '_> {
                 Meaning::Text => {}
                 Meaning::Moment(moment) => {
                     self.scope.found.is_personal = true;
+                    self.scope.found.names_moment = true;
                     let value =
                         values::moment(moment, self.column_type).ok_or_else(|| self.misfit(operand))?;
                     return Ok(Some(self.operand(value)));
                 }
                 Meaning::Key(key) => {
                     self.scope.found.is_personal = true;
+                    self.scope.found.is_void |= key.is_none();
                     return key.map(|key| self.value(&Value::from(key))).transpose();
                 }
                 Meaning::Keys(_) | Meaning::UserField(_) | Meaning::Malformed => {
@@ -464,7 +505,7 @@ impl Values<'_, '_, '_> {
     fn user_field(
         &mut self,
         target: Target,
-        comparison: Comparison,
+        test: UserTest,
         path: &[&str],
         operand: &Value,
     ) -> Result<Filter> {
@@ -472,13 +513,28 @@ impl Values<'_, '_, '_> {
         self.scope.found.is_personal = true;
         let users = env.schema.find("directus_users").ok_or(Error::Forbidden)?;
         let key = env.schema.collection(users).key().ok_or(Error::Forbidden)?;
+        self.scope.found.is_void |= env.variables.user.is_none();
         let Some((last, hops)) = path.split_last() else { return Err(self.misfit(operand)) };
         let (mut collection, mut followed) = (users, Vec::with_capacity(hops.len()));
+        let mut test = test;
         for hop in hops {
             let (id, field) = names::field(env, collection, hop)?;
-            let FieldKind::ManyToOne { related, .. } = field.kind else { return Err(self.misfit(operand)) };
+            collection = match (&field.kind, test) {
+                (FieldKind::ManyToOne { related, .. }, _) => *related,
+                (FieldKind::OneToMany { related, related_field, .. }, _)
+                    if env.is_rule && is_many_to_one(env.schema, *related, *related_field) =>
+                {
+                    test = match test {
+                        UserTest::Compare(Comparison::Equal) => UserTest::Among { negated: false },
+                        UserTest::Compare(Comparison::NotEqual) => UserTest::Among { negated: true },
+                        UserTest::Compare(_) => return Err(self.misfit(operand)),
+                        among => among,
+                    };
+                    *related
+                }
+                _ => return Err(self.misfit(operand)),
+            };
             followed.push(id);
-            collection = related;
         }
         let (field, found) = names::field(env, collection, last)?;
         let same_type = found.column.as_ref().is_some_and(|column| {
@@ -493,7 +549,7 @@ impl Values<'_, '_, '_> {
         let value = values::coerce(&user, &key_type).ok_or_else(|| self.misfit(operand))?;
         Ok(Filter::CurrentUser {
             target,
-            comparison,
+            test,
             user: Operand { value, column_type: key_type },
             users,
             path: followed,
@@ -510,6 +566,10 @@ impl Values<'_, '_, '_> {
         let (operator, field, column_type) = (self.operator, self.field, self.column_type);
         Error::query(format_args!("{shown} in \"{operator}\" does not fit field \"{field}\" ({column_type})"))
     }
+}
+
+fn is_many_to_one(schema: &Schema, collection: CollectionId, field: FieldId) -> bool {
+    matches!(schema.field(collection, field).kind, FieldKind::ManyToOne { .. })
 }
 
 /// The values of a list operand.

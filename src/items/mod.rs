@@ -13,6 +13,7 @@ mod journal;
 pub mod nested;
 pub mod plan;
 mod relations;
+mod rights;
 mod render;
 pub mod run;
 mod seed;

@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::defaults;
 use super::plan::{Child, ItemWrite, Target, ToMany, ToManyChange, ToManyLink, ToOne};
+use super::rights;
 use super::validate::{Rules, is_null};
 use super::values::column_value;
 use crate::access::{Action, Context};
 use crate::error::{Error, Result};
-use crate::filter::Scalar;
+use crate::filter::{Missing, Scalar};
 use crate::schema::{Auto, Collection, CollectionId, ColumnType, Field, FieldId, FieldKind};
 
 /// A JSON object as it came in, numbers exact.
@@ -70,14 +71,23 @@ impl Planner<'_> {
         let schema = self.ctx.schema.clone();
         let collection = schema.collection(id);
         let action = if target == Target::Create { Action::Create } else { Action::Update };
-        // The one place where the rights of a write are judged; conditions on rows belong into the statements.
-        let allowed = self.ctx.rules.collection(id, action).ok_or(Error::Forbidden)?;
+        let allowed = rights::allowed(self.ctx, id, action)?;
+        let is_unlimited = self.ctx.rules.is_everything();
+        let preset = rights::preset(self.ctx, &allowed, payload);
+        let named = if is_unlimited { Vec::new() } else { named(collection, action, payload, given) };
+        rights::check_fields(&allowed, named.iter().copied())?;
+        let upserted = (target == Target::Upsert && !is_unlimited).then(|| Arc::new(payload.clone()));
+        let payload = preset.as_ref().unwrap_or(payload);
+        let missing = if target == Target::Create { Missing::Null } else { Missing::Fits };
+        self.findings.extend(rights::validate(self.ctx, &allowed, payload, missing)?);
         let mut item = ItemWrite {
             collection: id,
             key,
             target,
             values: Vec::with_capacity(payload.len()),
             sent: Vec::with_capacity(payload.len()),
+            named,
+            upserted,
             given: given.to_vec(),
             to_one: Vec::new(),
             to_many: Vec::new(),
@@ -85,9 +95,6 @@ impl Planner<'_> {
         };
         for (name, value) in payload {
             let Some(field_id) = collection.find(name) else { continue };
-            if allowed.fields.as_ref().is_some_and(|fields| !fields.contains(&field_id)) {
-                return Err(Error::Forbidden);
-            }
             self.member(collection, field_id, value, payload, &mut item, depth)?;
         }
         item.values.sort_by_key(|(field, _)| *field);
@@ -315,10 +322,8 @@ impl Planner<'_> {
             ToManyChange::Detailed { delete, .. } => !delete.is_empty(),
         };
         if touches_others {
-            let allowed = self.ctx.rules.collection(*related, Action::Update).ok_or(Error::Forbidden)?;
-            if allowed.fields.is_some_and(|fields| !fields.contains(&link.field)) {
-                return Err(Error::Forbidden);
-            }
+            let allowed = rights::allowed(self.ctx, *related, Action::Update)?;
+            rights::check_fields(&allowed, [link.field])?;
         }
         Ok(Some(ToMany { link, change }))
     }
@@ -371,6 +376,15 @@ impl Planner<'_> {
     fn key_of(&self, far: &Collection, field: &Field, value: &Value) -> Result<Scalar> {
         key_value(far, value).map_err(|_| wrong_key(&field.name))
     }
+}
+
+/// The fields that an item sets: those of its payload and those that the item above sets.
+fn named(collection: &Collection, action: Action, payload: &ItemPayload, given: &[FieldId]) -> Vec<FieldId> {
+    let mut named: Vec<FieldId> = payload.keys().filter_map(|name| collection.find(name)).collect();
+    named.extend(given.iter().filter(|field| !payload.contains_key(&*collection.field(**field).name)));
+    // The key says which item is changed; it is not changed itself.
+    named.retain(|field| action == Action::Create || collection.key() != Some(*field));
+    named
 }
 
 /// The primary key that a JSON value or the text of a path stands for. `Forbidden` when it can be the key of no item.

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use crate::filter::Scalar;
 use crate::schema::{CollectionId, FieldId, OnDeselect};
 
@@ -20,6 +22,10 @@ pub struct ItemWrite {
     pub values: Vec<(FieldId, Scalar)>,
     /// Columns that the payload named; what the revision shows.
     pub sent: Vec<FieldId>,
+    /// Every field that the payload or the relation above sets: what rights are judged by.
+    pub named: Vec<FieldId>,
+    /// The payload of an upsert by somebody whose rights may differ when the item turns out to be new.
+    pub upserted: Option<Arc<Map<String, Value>>>,
     /// Columns whose value is known only when another item has been written.
     pub given: Vec<FieldId>,
     /// Items that this one points at, written before it.

@@ -168,6 +168,8 @@ impl Run<'_> {
             target: Target::Update,
             values: Vec::new(),
             sent: values.iter().map(|(field, _)| *field).collect(),
+            named: values.iter().map(|(field, _)| *field).collect(),
+            upserted: None,
             given: Vec::new(),
             to_one: Vec::new(),
             to_many: Vec::new(),

@@ -130,6 +130,8 @@ impl ItemsService {
                 target: Target::Update,
                 values: references,
                 sent: Vec::new(),
+                named: Vec::new(),
+                upserted: None,
                 given: Vec::new(),
                 to_one: Vec::new(),
                 to_many: Vec::new(),

@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 use serde_json::Value;
 
 use super::nested::{key_text, key_value};
+use super::rights;
 use super::run::{first_value, key_field};
 use super::service::ItemsService;
 use crate::access::{Action, Context};
@@ -21,17 +22,15 @@ impl ItemsService {
     /// collection has no sort field, with `Forbidden` where one of the two is not there.
     pub async fn move_item(&self, ctx: &Context, collection: &str, item: &Value, to: &Value) -> Result<()> {
         let id = ctx.schema.find(collection).ok_or(Error::Forbidden)?;
-        let allowed = ctx.rules.collection(id, Action::Update).ok_or(Error::Forbidden)?;
+        let allowed = rights::allowed(ctx, id, Action::Update)?;
         let collection = ctx.schema.collection(id);
         let sort = collection
             .sort
             .ok_or_else(|| Error::payload(format_args!("\"{}\" has no sort field", collection.name)))?;
-        if allowed.fields.is_some_and(|fields| !fields.contains(&sort)) {
-            return Err(Error::Forbidden);
-        }
+        rights::check_fields(&allowed, [sort])?;
         let key = key_field(collection)?;
         let (item, to) = (key_value(collection, item)?, key_value(collection, to)?);
-        let schema = ctx.schema.clone();
+        let (ctx, schema) = (ctx.clone(), ctx.schema.clone());
         self.database
             .transaction(move |tx| {
                 async move {
@@ -45,7 +44,10 @@ impl ItemsService {
                             first_value(row).map(|key| (key, position))
                         })
                         .collect();
-                    for (key_value, position) in moved(before, &item, &to)? {
+                    let changes = moved(before, &item, &to)?;
+                    let changed: Vec<Scalar> = changes.iter().map(|(key, _)| key.clone()).collect();
+                    rights::permit(tx, &ctx, (id, Action::Update), &[sort], &changed).await?;
+                    for (key_value, position) in changes {
                         let values = vec![(sort, position)];
                         let keys = [key_value];
                         tx.execute(&statements::update(dialect, collection, values, key, &keys, &[])).await?;

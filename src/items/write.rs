@@ -11,6 +11,7 @@ use super::hashing;
 use super::nested::{ItemPayload, Planner, key_json, key_text, key_value};
 use super::plan::{ItemWrite, Target};
 use super::read::compile;
+use super::rights;
 use super::run::{Run, RunContext, first_value, key_field};
 use super::service::ItemsService;
 use crate::access::{Action, Context};
@@ -113,7 +114,7 @@ impl ItemsService {
             Operation::Update(..) | Operation::UpdateEach(_) => (Action::Update, EventAction::Update),
             Operation::Delete(_) => (Action::Delete, EventAction::Delete),
         };
-        ctx.rules.collection(id, action).ok_or(Error::Forbidden)?;
+        rights::allowed(ctx, id, action)?;
         let collection = ctx.schema.collection(id);
         key_field(collection)?;
         let operation = self.ask_hooks(ctx, collection, event, operation).await?;

@@ -129,15 +129,28 @@ pub struct Resolved {
     pub query: ResolvedQuery,
     /// Rows that the caller may see.
     pub rules: RowRules,
-    /// Depends on more of the context than its rights (who asks, the moment), so that it serves this one request only.
+    /// The query (not the rights) names who asks, or something names the moment, so that it serves this one request only.
     pub is_personal: bool,
 }
 
-/// Rows that the caller may see, for every collection that a query touches and that is not open as a whole.
+/// What the caller may see of the collections that a query touches, where that is not everything.
 ///
-/// They travel beside the filters, not inside them: whoever opens a table (a level, a join, a sub-select, a count) must
-/// ask here, which only one function of `sql` does.
-pub type RowRules = HashMap<CollectionId, Filter>;
+/// These rules travel beside the filters, not inside them: whoever opens a table (a level, a join, a sub-select, a count) or
+/// looks at a field must ask here, which only two functions of `sql` do.
+#[derive(Debug, Clone, Default)]
+pub struct RowRules {
+    /// Rows, for every collection that is not open as a whole.
+    pub rows: HashMap<CollectionId, Filter>,
+    /// Rows in which a field may be seen, where that is not in all of them; in the others it is null.
+    pub fields: HashMap<(CollectionId, FieldId), Filter>,
+}
+
+impl RowRules {
+    /// The field where it is null in some rows because the caller may not see it there.
+    pub fn gate(&self, collection: CollectionId, field: FieldId) -> Option<FieldId> {
+        self.fields.contains_key(&(collection, field)).then_some(field)
+    }
+}
 
 /// Items or figures.
 #[derive(Debug, Clone)]
@@ -396,6 +409,8 @@ pub enum KeySelection {
 pub struct ReadColumn {
     /// What is selected.
     pub target: Target,
+    /// Null in rows in which this field may not be seen. What only holds levels together has no gate.
+    pub gate: Option<FieldId>,
     /// How it is written.
     pub format: ValueFormat,
 }

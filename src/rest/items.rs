@@ -14,7 +14,24 @@ use crate::server::{Answer, Call, object};
 const MOST_KEY_CHARACTERS: usize = 255;
 
 pub(super) async fn collection(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Result<Answer> {
-    let singleton = find(ctx, name)?.singleton;
+    find(ctx, name)?;
+    list(api, call, ctx, name).await
+}
+
+pub(super) async fn item(
+    api: &Api,
+    call: &mut Call<'_>,
+    ctx: &Context,
+    name: &str,
+    key: &str,
+) -> Result<Answer> {
+    find(ctx, name)?;
+    one(api, call, ctx, name, key).await
+}
+
+/// The items of a collection, the system's included.
+pub(super) async fn list(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Result<Answer> {
+    let singleton = ctx.schema.get(name).ok_or(Error::Forbidden)?.singleton;
     match call.method.as_str() {
         "POST" => create(api, call, ctx, name).await,
         "PATCH" if singleton => {
@@ -32,14 +49,14 @@ pub(super) async fn collection(api: &Api, call: &mut Call<'_>, ctx: &Context, na
     }
 }
 
-pub(super) async fn item(
+/// One item of a collection, the system's included.
+pub(super) async fn one(
     api: &Api,
     call: &mut Call<'_>,
     ctx: &Context,
     name: &str,
     key: &str,
 ) -> Result<Answer> {
-    find(ctx, name)?;
     let targets = Targets::Key(key.to_owned());
     match call.method.as_str() {
         "PATCH" => {
@@ -119,13 +136,13 @@ fn targets(api: &Api, body: &mut Map<String, Value>) -> Result<Targets> {
 async fn search(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Result<Answer> {
     let (selection, query) = search_body(api, call).await?;
     let selection = match selection {
-        Selection::Query if find(ctx, name)?.singleton => Selection::Singleton,
+        Selection::Query if ctx.schema.get(name).is_some_and(|found| found.singleton) => Selection::Singleton,
         other => other,
     };
     api.items.read(ctx, name, selection, query).await.map(Answer::Members)
 }
 
-pub(super) async fn search_body(api: &Api, call: &mut Call<'_>) -> Result<(Selection, Query)> {
+async fn search_body(api: &Api, call: &mut Call<'_>) -> Result<(Selection, Query)> {
     let mut body = object(call.json().await?)?;
     let query = match body.remove("query") {
         Some(Value::Object(query)) => parse::parse_object(&query, &api.limits)?,
@@ -140,7 +157,7 @@ pub(super) async fn search_body(api: &Api, call: &mut Call<'_>) -> Result<(Selec
     Ok((selection, query))
 }
 
-pub(super) fn url_query(api: &Api, call: &Call<'_>) -> Result<Query> {
+fn url_query(api: &Api, call: &Call<'_>) -> Result<Query> {
     parse::parse_pairs(&call.parameters()?, &api.limits)
 }
 

@@ -12,7 +12,7 @@ mod system;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::access::{AccessRules, Context};
+use crate::access::Context;
 use crate::auth::{Authenticator, Client};
 use crate::error::{Error, Result};
 use crate::items::ItemsService;
@@ -71,22 +71,22 @@ impl Routes for Api {
             }
             Route::System(system) => {
                 let ctx = self.context(call).await?;
-                system::list(self, call, &ctx, system.collection).await
+                items::list(self, call, &ctx, system.collection).await
             }
             Route::SystemItem(system, key) => {
                 let ctx = self.context(call).await?;
-                system::item(self, call, &ctx, system.collection, key).await
+                items::one(self, call, &ctx, system.collection, key).await
             }
             Route::Me => {
                 let ctx = self.context(call).await?;
                 system::me(self, call, &ctx).await
             }
             Route::Info => {
-                self.context(call).await?;
+                self.administrator(call).await?;
                 Ok(service::info(self))
             }
             Route::Metrics => {
-                self.context(call).await?;
+                self.administrator(call).await?;
                 Ok(service::metrics(self))
             }
         }
@@ -103,18 +103,25 @@ impl Api {
         self.schemas.schema()
     }
 
-    /// Who sends this request, and with which model it is answered to its end. Nobody but administrators gets one.
+    /// Who sends this request, and with which model it is answered to its end.
     async fn context(&self, call: &Call<'_>) -> Result<Context> {
-        let Credentials::Token(token) = call.credentials()? else { return Err(Error::Forbidden) };
         let schema = self.schema();
-        let (accountability, rules) = self.auth.authenticate(&schema, &token, client(call), call.now).await?;
+        let (accountability, rules) = match call.credentials()? {
+            Credentials::Token(token) => {
+                self.auth.authenticate(&schema, &token, client(call), call.now).await?
+            }
+            Credentials::Nobody => self.auth.visit(&schema, client(call), call.now).await?,
+        };
         if let Some(user) = &accountability.user {
             call.count_user(user).await?;
         }
-        if *rules != AccessRules::Everything {
-            return Err(Error::Forbidden);
-        }
         Ok(Context { accountability, rules, schema, now: call.now, request_id: call.id })
+    }
+
+    /// The same where only administrators are let in.
+    async fn administrator(&self, call: &Call<'_>) -> Result<Context> {
+        let ctx = self.context(call).await?;
+        if ctx.rules.is_everything() { Ok(ctx) } else { Err(Error::Forbidden) }
     }
 }
 

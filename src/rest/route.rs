@@ -42,22 +42,28 @@ pub(super) struct SystemRoute {
     pub(super) collection: &'static str,
     list: &'static str,
     item: &'static str,
+    /// Items are made, changed and removed here, too.
+    is_writable: bool,
 }
 
-const fn system(collection: &'static str, list: &'static str, item: &'static str) -> SystemRoute {
-    SystemRoute { collection, list, item }
+const fn reads(collection: &'static str, list: &'static str, item: &'static str) -> SystemRoute {
+    SystemRoute { collection, list, item, is_writable: false }
+}
+
+const fn writes(collection: &'static str, list: &'static str, item: &'static str) -> SystemRoute {
+    SystemRoute { collection, list, item, is_writable: true }
 }
 
 const SYSTEM: &[SystemRoute] = &[
-    system("directus_users", "/users", "/users/{id}"),
-    system("directus_roles", "/roles", "/roles/{id}"),
-    system("directus_policies", "/policies", "/policies/{id}"),
-    system("directus_access", "/access", "/access/{id}"),
-    system("directus_permissions", "/permissions", "/permissions/{id}"),
-    system("directus_activity", "/activity", "/activity/{id}"),
-    system("directus_revisions", "/revisions", "/revisions/{id}"),
-    system("directus_files", "/files", "/files/{id}"),
-    system("directus_folders", "/folders", "/folders/{id}"),
+    writes("directus_users", "/users", "/users/{id}"),
+    writes("directus_roles", "/roles", "/roles/{id}"),
+    writes("directus_policies", "/policies", "/policies/{id}"),
+    writes("directus_access", "/access", "/access/{id}"),
+    writes("directus_permissions", "/permissions", "/permissions/{id}"),
+    reads("directus_activity", "/activity", "/activity/{id}"),
+    reads("directus_revisions", "/revisions", "/revisions/{id}"),
+    reads("directus_files", "/files", "/files/{id}"),
+    reads("directus_folders", "/folders", "/folders/{id}"),
 ];
 
 impl<'a> Route<'a> {
@@ -114,6 +120,8 @@ impl<'a> Route<'a> {
         match self {
             Route::Items(_) => "GET, HEAD, POST, PATCH, DELETE, SEARCH",
             Route::Item(..) => "GET, HEAD, PATCH, DELETE",
+            Route::System(system) if system.is_writable => "GET, HEAD, POST, PATCH, DELETE, SEARCH",
+            Route::SystemItem(system, _) if system.is_writable => "GET, HEAD, PATCH, DELETE",
             Route::System(_) => "GET, HEAD, SEARCH",
             Route::Sort(_) | Route::Login | Route::Refresh | Route::Logout => "POST",
             Route::SystemItem(..)

@@ -41,9 +41,18 @@ pub struct Select {
 impl Select {
     /// A select from one table with nothing asked of it.
     pub fn from_table(table: Ident, alias: Alias) -> Self {
+        Select::from(From::Table { table, alias })
+    }
+
+    /// A select from the rows of another, which are called `w`.
+    pub fn from_select(rows: Select) -> Self {
+        Select::from(From::Select(Box::new(rows)))
+    }
+
+    fn from(from: From) -> Self {
         Select {
             columns: Vec::new(),
-            from: From::Table { table, alias },
+            from,
             joins: Vec::new(),
             conditions: Vec::new(),
             group_by: Vec::new(),
@@ -173,6 +182,10 @@ pub enum Expr {
         /// Which of the two is looked up, by its index, for each value of the other.
         seek: Seek,
     },
+    /// A value is, or (`true`) is not, among the values of a select, none of which is null.
+    Among(Box<Expr>, Box<Select>, bool),
+    /// The value where the condition is true, null elsewhere.
+    If(Box<Expr>, Box<Expr>),
     /// A figure; of whole rows without a value.
     Aggregate(AggregateFunction, Option<Box<Expr>>, Figures),
     /// The number of a row among those with the same value, in this order, from 1.

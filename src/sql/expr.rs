@@ -1,15 +1,16 @@
 //! From filters and targets to expressions.
 //!
-//! Start at [`Builder::filter`]. Tables are opened in two functions only, [`Builder::join`] and [`Builder::related`] (and for the
-//! rows of a level itself [`Builder::rule`]): each adds the row rule of its collection.
+//! Start at [`Builder::filter`]. Tables are opened in three functions only, [`Builder::join`], [`Builder::related`] and
+//! [`Builder::any`] (and for the rows of a level itself [`Builder::rule`]): each adds the row rule of its collection. Whoever looks
+//! at a value asks [`Builder::target`], which adds the rule of its field.
 
 use std::sync::Arc;
 
 use super::ast::{Alias, Expr, Ident, Join, Order, Seek, Select};
 use super::{Dialect, NullKind, Param, dialect};
 use crate::error::{Error, Result};
-use crate::filter::{Comparison, Condition, Filter, Operand, Place, Scalar, Target};
-use crate::query::{RowRules, Sort};
+use crate::filter::{Comparison, Condition, Filter, Operand, Place, Scalar, Target, UserTest};
+use crate::query::{ReadColumn, RowRules, Sort};
 use crate::schema::{Collection, CollectionId, ColumnType, FieldId, FieldKind, Schema};
 
 /// What builds one statement.
@@ -62,7 +63,7 @@ impl<'a> Builder<'a> {
         Ident(Arc::clone(&self.found(at).name))
     }
 
-    /// A column of a table.
+    /// A column of a table, whoever asks: for what holds tables together.
     pub fn column(&self, at: At, field: FieldId) -> Expr {
         Expr::Column(at.alias, Ident(Arc::clone(&self.found(at).field(field).name)))
     }
@@ -82,10 +83,33 @@ impl<'a> Builder<'a> {
     /// The rows of this table that the caller may see; `None` for all.
     pub fn rule(&mut self, scope: &mut Scope, at: At) -> Result<Option<Expr>> {
         let rules = self.rules;
-        match rules.get(&at.collection) {
+        match rules.rows.get(&at.collection) {
             Some(rule) if at.is_guarded => self.filter(scope, At { is_guarded: false, ..at }, rule).map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// The rows of this table in which the caller may see this field; `None` for all that may be seen.
+    pub fn gate(&mut self, scope: &mut Scope, at: At, field: FieldId) -> Result<Option<Expr>> {
+        let rules = self.rules;
+        match rules.fields.get(&(at.collection, field)) {
+            Some(rule) if at.is_guarded => self.filter(scope, At { is_guarded: false, ..at }, rule).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// A value, null where the caller may not see this field.
+    fn behind(&mut self, scope: &mut Scope, at: At, field: FieldId, value: Expr) -> Result<Expr> {
+        Ok(match self.gate(scope, at, field)? {
+            Some(condition) => Expr::If(Box::new(condition), Box::new(value)),
+            None => value,
+        })
+    }
+
+    /// A column as the caller sees it.
+    fn seen(&mut self, scope: &mut Scope, at: At, field: FieldId) -> Result<Expr> {
+        let column = self.column(at, field);
+        self.behind(scope, at, field, column)
     }
 
     /// The table at the other end of a many-to-one, joined once per scope.
@@ -99,7 +123,8 @@ impl<'a> Builder<'a> {
         let to = self.open_as(related, at.is_guarded);
         let key = self.key(to)?;
         let mut inner = Scope::default();
-        let mut on = vec![equal(self.column(to, key), self.column(at, field))];
+        let reference = self.seen(scope, at, field)?;
+        let mut on = vec![equal(self.column(to, key), reference)];
         on.extend(self.rule(&mut inner, to)?);
         scope.joins.push(Join { table: self.table(to), alias: to.alias, inner: inner.joins, on });
         scope.joined.push((at, field, to));
@@ -128,6 +153,8 @@ impl<'a> Builder<'a> {
             _ => select.conditions.push(equal(self.column(to, related_field), outer)),
         }
         select.conditions.extend(self.rule(scope, to)?);
+        // A list that may not be seen has nothing in it.
+        select.conditions.extend(self.gate(scope, at, field)?);
         Ok((select, to))
     }
 
@@ -153,6 +180,7 @@ impl<'a> Builder<'a> {
             seek: Seek::Key,
         });
         select.conditions.extend(self.rule(scope, to)?);
+        select.conditions.extend(self.gate(scope, at, field)?);
         Ok((select, to))
     }
 
@@ -162,8 +190,15 @@ impl<'a> Builder<'a> {
         equal(self.column(at, field), Expr::Param(Param::Value(name), Some(ColumnType::Text)))
     }
 
-    /// A value of a row.
-    pub fn target(&mut self, at: At, target: &Target) -> Result<Expr> {
+    /// A value of a row as the caller sees it.
+    pub fn target(&mut self, scope: &mut Scope, at: At, target: &Target) -> Result<Expr> {
+        let (Target::Field(field) | Target::Function(_, field) | Target::Count(field)) = target;
+        let value = self.raw(at, target)?;
+        self.behind(scope, at, *field, value)
+    }
+
+    /// A value of a row, whoever asks.
+    fn raw(&mut self, at: At, target: &Target) -> Result<Expr> {
         Ok(match target {
             Target::Field(field) => match self.column_type(at, *field) {
                 ColumnType::Unknown { .. } => Expr::AsText(Box::new(self.column(at, *field))),
@@ -186,6 +221,15 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// A column of a level: what it selects, null where its gate is closed.
+    pub fn selected(&mut self, scope: &mut Scope, at: At, column: &ReadColumn) -> Result<Expr> {
+        let value = self.raw(at, &column.target)?;
+        match column.gate {
+            Some(field) => self.behind(scope, at, field, value),
+            None => Ok(value),
+        }
+    }
+
     /// A filter on a row.
     pub fn filter(&mut self, scope: &mut Scope, at: At, filter: &Filter) -> Result<Expr> {
         Ok(match filter {
@@ -201,7 +245,7 @@ impl<'a> Builder<'a> {
             },
             Filter::Not(inner) => Expr::Not(Box::new(self.filter(scope, at, inner)?)),
             Filter::Compare { target, condition } => {
-                let value = self.target(at, target)?;
+                let value = self.target(scope, at, target)?;
                 self.condition(value, condition)?
             }
             Filter::ToOne { field, filter } => {
@@ -218,22 +262,61 @@ impl<'a> Builder<'a> {
                 let (select, to) = self.related(&mut scope, at, *field)?;
                 self.exists(scope, select, to, inner, matches!(filter, Filter::Some { .. }))?
             }
-            Filter::CurrentUser { target, comparison, user, users, path, field } => {
-                let value = self.target(at, target)?;
-                let mut inner = Scope::default();
-                // Everybody may compare with what is their own.
-                let mut here = self.open_as(*users, false);
-                let mut select = Select::from_table(self.table(here), here.alias);
-                let key = self.key(here)?;
-                select.conditions.push(equal(self.column(here, key), self.operand(user)));
-                for hop in path {
-                    here = self.join(&mut inner, here, *hop)?;
+            Filter::CurrentUser { target, test, user, users, path, field } => {
+                let value = self.target(scope, at, target)?;
+                let found = self.of_user(user, *users, path, *field)?;
+                match test {
+                    UserTest::Compare(comparison) => {
+                        Expr::Compare(Box::new(value), *comparison, Box::new(Expr::Scalar(Box::new(found))))
+                    }
+                    UserTest::Among { negated: false } => {
+                        Expr::Among(Box::new(value), Box::new(found), false)
+                    }
+                    UserTest::Among { negated: true } => Expr::And(vec![
+                        Expr::Exists(Box::new(found.clone()), true),
+                        Expr::Among(Box::new(value), Box::new(found), true),
+                    ]),
                 }
-                select.columns.push(self.column(here, *field));
-                select.joins = inner.joins;
-                Expr::Compare(Box::new(value), *comparison, Box::new(Expr::Scalar(Box::new(select))))
             }
         })
+    }
+
+    /// The values behind `$CURRENT_USER.path`. Everybody may compare with what is their own.
+    fn of_user(
+        &mut self,
+        user: &Operand,
+        users: CollectionId,
+        path: &[FieldId],
+        field: FieldId,
+    ) -> Result<Select> {
+        let mut scope = Scope::default();
+        let mut here = self.open_as(users, false);
+        let mut select = Select::from_table(self.table(here), here.alias);
+        let key = self.key(here)?;
+        select.conditions.push(equal(self.column(here, key), self.operand(user)));
+        for hop in path {
+            here = match self.found(here).field(*hop).kind {
+                FieldKind::OneToMany { .. } => self.join_many(&mut scope, here, *hop)?,
+                _ => self.join(&mut scope, here, *hop)?,
+            };
+        }
+        let value = self.column(here, field);
+        select.conditions.push(Expr::Null(Box::new(value.clone()), false));
+        select.columns.push(value);
+        select.joins = scope.joins;
+        Ok(select)
+    }
+
+    /// The items of a one-to-many, joined, which makes a row of each.
+    fn join_many(&mut self, scope: &mut Scope, at: At, field: FieldId) -> Result<At> {
+        let FieldKind::OneToMany { related, related_field, .. } = self.found(at).field(field).kind else {
+            return Err(misplaced("a one-to-many"));
+        };
+        let key = self.key(at)?;
+        let to = self.open_as(related, at.is_guarded);
+        let on = vec![equal(self.column(to, related_field), self.column(at, key))];
+        scope.joins.push(Join { table: self.table(to), alias: to.alias, inner: Vec::new(), on });
+        Ok(to)
     }
 
     fn parts(&mut self, scope: &mut Scope, at: At, parts: &[Filter]) -> Result<Vec<Expr>> {
@@ -268,7 +351,8 @@ impl<'a> Builder<'a> {
         Expr::Param(param, Some(operand.column_type.clone()))
     }
 
-    fn condition(&self, value: Expr, condition: &Condition) -> Result<Expr> {
+    /// A condition on a value.
+    pub fn condition(&self, value: Expr, condition: &Condition) -> Result<Expr> {
         let compare = |comparison: Comparison, operand: &Operand| {
             Expr::Compare(Box::new(value.clone()), comparison, Box::new(self.operand(operand)))
         };
@@ -308,8 +392,8 @@ impl<'a> Builder<'a> {
     /// A value among those of a list.
     pub fn membership(&self, value: Expr, operands: &[Operand], negated: bool) -> Expr {
         let Some(first) = operands.first() else {
-            // A list can only be empty where a variable stood for nothing.
-            return if negated { Expr::Null(Box::new(value), false) } else { Expr::False };
+            // A list can only be empty where a variable stood for nothing, which makes the condition false.
+            return Expr::False;
         };
         let column_type = first.column_type.clone();
         let values = operands
@@ -336,8 +420,9 @@ impl<'a> Builder<'a> {
                 _ => here = self.join(scope, here, *hop)?,
             }
         }
-        let value = self.target(here, &sort.target)?;
-        let nullable = !sort.path.is_empty() || self.is_nullable(here, &sort.target);
+        let value = self.target(scope, here, &sort.target)?;
+        let nullable =
+            !sort.path.is_empty() || matches!(value, Expr::If(..)) || self.is_nullable(here, &sort.target);
         Ok(Order { value, descending: sort.descending, nullable })
     }
 

@@ -15,5 +15,5 @@ pub mod rows;
 pub mod write;
 pub mod journal;
 
-pub use read::build_read;
+pub use read::{build_permitted, build_read};
 pub use statement::*;

@@ -212,6 +212,16 @@ impl Printer {
                 self.select(select);
                 self.text.push(')');
             }
+            Expr::Among(value, select, negated) => {
+                self.expr(value);
+                self.text.push_str(if *negated { " NOT IN (" } else { " IN (" });
+                self.select(select);
+                self.text.push(')');
+            }
+            Expr::If(condition, value) => {
+                self.call("CASE WHEN ", condition, " THEN ");
+                self.call("", value, " END");
+            }
             Expr::Function(function, value, column_type) => self.function(*function, value, column_type),
             Expr::Length(value, ColumnType::Json) => self.json_length(value),
             Expr::Length(value, _) => {

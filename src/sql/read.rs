@@ -2,12 +2,12 @@
 //!
 //! Start at [`build_read`]: one statement per level, one per count, one for figures.
 
-use super::ast::{Expr, Figures, From, Order, Select};
+use super::ast::{Expr, Figures, Order, Select};
 use super::expr::{At, Builder, Scope, count, equal, push};
 use super::print::print;
 use super::{Dialect, Param, ReadStatements, Statement, dialect};
-use crate::error::Result;
-use crate::filter::{Comparison, Condition, Filter, Scalar, Target};
+use crate::error::{Error, Result};
+use crate::filter::{Comparison, Condition, Filter, Operand, Scalar, Target};
 use crate::query::{
     AggregateExpr, AggregateFunction, AggregatePlan, CountPlan, Figure, KeySelection, Limit, Link, Plan,
     ReadNode, ReadPlan, RowRules, Sort, ValueFormat,
@@ -70,11 +70,9 @@ fn level(schema: &Schema, dialect: Dialect, rules: &RowRules, node: &ReadNode) -
         let filter = builder.filter(&mut scope, at, filter)?;
         push(&mut select.conditions, filter);
     }
-    if let Some(condition) = by_key(&mut builder, &mut scope, at, &node.selection)? {
-        select.conditions.push(condition);
-    }
+    select.conditions.extend(by_key(&builder, at, &node.selection)?);
     for column in &node.columns {
-        select.columns.push(builder.target(at, &column.target)?);
+        select.columns.push(builder.selected(&mut scope, at, column)?);
     }
     if select.columns.is_empty() {
         select.columns.push(Expr::One);
@@ -124,19 +122,14 @@ fn linked(builder: &Builder<'_>, at: At, link: &Link, select: &mut Select) -> Re
     Ok(())
 }
 
-fn by_key(
-    builder: &mut Builder<'_>,
-    scope: &mut Scope,
-    at: At,
-    selection: &KeySelection,
-) -> Result<Option<Expr>> {
+fn by_key(builder: &Builder<'_>, at: At, selection: &KeySelection) -> Result<Option<Expr>> {
     let condition = match selection {
         KeySelection::Any => return Ok(None),
         KeySelection::One(key) => Condition::Equal(key.clone()),
         KeySelection::Many(keys) => Condition::In(keys.clone()),
     };
     let Some(key) = builder.schema.collection(at.collection).key() else { return Ok(Some(Expr::False)) };
-    builder.filter(scope, at, &Filter::Compare { target: Target::Field(key), condition }).map(Some)
+    builder.condition(builder.column(at, key), &condition).map(Some)
 }
 
 fn order(builder: &mut Builder<'_>, scope: &mut Scope, at: At, sort: &[Sort]) -> Result<Vec<Order>> {
@@ -177,30 +170,27 @@ fn windowed(mut inner: Select, parent: Expr, order: Vec<Order>, limit: Option<Li
     }
     Select {
         columns: (0..position).map(Expr::Output).collect(),
-        from: From::Select(Box::new(inner)),
-        joins: Vec::new(),
         conditions,
-        group_by: Vec::new(),
         order: vec![Order { value: Expr::Output(position), descending: false, nullable: false }],
-        limit: None,
-        offset: None,
+        ..Select::from_select(inner)
     }
 }
 
 /// `SELECT COUNT(*) FROM table [LEFT JOIN ...] WHERE ...`
 fn count_rows(schema: &Schema, dialect: Dialect, rules: &RowRules, plan: &CountPlan) -> Result<Statement> {
     let mut builder = Builder::new(schema, dialect, rules);
-    let (mut select, _) = filtered(&mut builder, plan.collection, plan.filter.as_ref())?;
+    let (mut select, _, scope) = filtered(&mut builder, plan.collection, plan.filter.as_ref())?;
+    select.joins = scope.joins;
     select.columns.push(count());
     Ok(statement(dialect, &select, vec![ColumnType::BigInteger]))
 }
 
-/// The rows of a collection that the caller may see and the filter finds.
+/// The rows of a collection that the caller may see and the filter finds. The joins of the scope are still to be added.
 fn filtered(
     builder: &mut Builder<'_>,
     collection: CollectionId,
     filter: Option<&Filter>,
-) -> Result<(Select, At)> {
+) -> Result<(Select, At, Scope)> {
     let at = builder.open(collection);
     let mut scope = Scope::default();
     let mut select = Select::from_table(builder.table(at), at.alias);
@@ -211,25 +201,47 @@ fn filtered(
         let filter = builder.filter(&mut scope, at, filter)?;
         push(&mut select.conditions, filter);
     }
-    select.joins = scope.joins;
-    Ok((select, at))
+    Ok((select, at, scope))
 }
 
 /// `SELECT groups, figures FROM table [LEFT JOIN ...] WHERE ... GROUP BY groups ORDER BY ... LIMIT ... OFFSET ...`
+///
+/// Where a value is hidden in some rows, what the caller sees of each row is selected first and the figures are made of that:
+/// `SELECT w.c0, SUM(w.c1) FROM (SELECT CASE WHEN ... THEN ... END, ...) AS w GROUP BY w.c0`.
 fn figures(schema: &Schema, dialect: Dialect, plan: &AggregatePlan) -> Result<Statement> {
     let mut builder = Builder::new(schema, dialect, &plan.rules);
-    let (mut select, at) = filtered(&mut builder, plan.collection, plan.filter.as_ref())?;
+    let (mut rows, at, mut scope) = filtered(&mut builder, plan.collection, plan.filter.as_ref())?;
+    let targets = targets(plan);
+    let is_gated = targets.iter().any(|target| {
+        let (Target::Field(field) | Target::Function(_, field) | Target::Count(field)) = target;
+        plan.rules.gate(plan.collection, *field).is_some()
+    });
+    let mut values = Vec::with_capacity(targets.len());
+    for target in &targets {
+        values.push(builder.target(&mut scope, at, target)?);
+    }
+    rows.joins = scope.joins;
+    let mut select = rows;
+    if is_gated {
+        select.columns = std::mem::take(&mut values);
+        values = (0..targets.len()).map(Expr::Output).collect();
+        if select.columns.is_empty() {
+            select.columns.push(Expr::One);
+        }
+        select = Select::from_select(select);
+    }
+    let terms = Terms { schema, collection: plan.collection, targets, values };
     for column in &plan.columns {
-        select.columns.push(figure(&mut builder, at, &column.value, Figures::ExactShown)?);
+        select.columns.push(terms.figure(&column.value, Figures::ExactShown));
     }
     for target in &plan.group_by {
-        select.group_by.push(builder.target(at, target)?);
+        select.group_by.push(terms.value(target));
     }
     for sort in &plan.sort {
         select.order.push(Order {
-            value: figure(&mut builder, at, &sort.value, Figures::ExactSorted)?,
+            value: terms.figure(&sort.value, Figures::ExactSorted),
             descending: sort.descending,
-            nullable: is_nullable(schema, plan.collection, &sort.value),
+            nullable: is_gated || is_nullable(schema, plan.collection, &sort.value),
         });
     }
     page(&mut select, plan.limit, plan.offset);
@@ -237,20 +249,48 @@ fn figures(schema: &Schema, dialect: Dialect, plan: &AggregatePlan) -> Result<St
     Ok(statement(dialect, &select, columns))
 }
 
-fn figure(builder: &mut Builder<'_>, at: At, value: &AggregateExpr, exact: Figures) -> Result<Expr> {
-    match value {
-        AggregateExpr::Group(target) => builder.target(at, target),
-        AggregateExpr::Figure(Figure { function, field }) => {
-            let column_type = field
-                .and_then(|field| builder.schema.field(at.collection, field).column.as_ref())
-                .map(|column| &column.column_type);
-            let is_exact = !matches!(column_type, Some(ColumnType::Float) | None);
-            let value = match field {
-                Some(field) => Some(Box::new(builder.target(at, &Target::Field(*field))?)),
-                None => None,
-            };
-            Ok(Expr::Aggregate(*function, value, if is_exact { exact } else { Figures::Plain }))
+/// Everything that groups and figures are made of, each of them once.
+fn targets(plan: &AggregatePlan) -> Vec<Target> {
+    let mut targets: Vec<Target> = Vec::new();
+    let values =
+        plan.columns.iter().map(|column| &column.value).chain(plan.sort.iter().map(|sort| &sort.value));
+    let named = values.filter_map(|value| match value {
+        AggregateExpr::Group(target) => Some(target.clone()),
+        AggregateExpr::Figure(figure) => figure.field.map(Target::Field),
+    });
+    for target in plan.group_by.iter().cloned().chain(named) {
+        if !targets.contains(&target) {
+            targets.push(target);
         }
+    }
+    targets
+}
+
+/// The values that figures are made of.
+struct Terms<'a> {
+    schema: &'a Schema,
+    collection: CollectionId,
+    targets: Vec<Target>,
+    values: Vec<Expr>,
+}
+
+impl Terms<'_> {
+    fn value(&self, target: &Target) -> Expr {
+        let position = self.targets.iter().position(|known| known == target);
+        position.and_then(|position| self.values.get(position)).cloned().unwrap_or(Expr::One)
+    }
+
+    fn figure(&self, value: &AggregateExpr, exact: Figures) -> Expr {
+        let Figure { function, field } = match value {
+            AggregateExpr::Group(target) => return self.value(target),
+            AggregateExpr::Figure(figure) => figure,
+        };
+        let column_type = field
+            .and_then(|field| self.schema.field(self.collection, field).column.as_ref())
+            .map(|column| &column.column_type);
+        let is_exact = !matches!(column_type, Some(ColumnType::Float) | None);
+        let value = field.map(|field| Box::new(self.value(&Target::Field(field))));
+        Expr::Aggregate(*function, value, if is_exact { exact } else { Figures::Plain })
     }
 }
 
@@ -264,6 +304,28 @@ fn is_nullable(schema: &Schema, collection: CollectionId, value: &AggregateExpr)
             AggregateFunction::Count | AggregateFunction::CountDistinct | AggregateFunction::CountAll
         ),
     }
+}
+
+/// Those of these rows that a rule finds: `SELECT key FROM table [LEFT JOIN ...] WHERE key IN (...) AND ...`.
+pub fn build_permitted(
+    schema: &Schema,
+    dialect: Dialect,
+    collection: CollectionId,
+    keys: Vec<Operand>,
+    rule: &Filter,
+) -> Result<Statement> {
+    let open = RowRules::default();
+    let mut builder = Builder::new(schema, dialect, &open);
+    let (mut select, at, scope) = filtered(&mut builder, collection, Some(rule))?;
+    let key = schema.collection(collection).key().ok_or(Error::Forbidden)?;
+    let column_type = match &schema.field(collection, key).column {
+        Some(column) => column.column_type.clone(),
+        None => ColumnType::Text,
+    };
+    select.joins = scope.joins;
+    select.columns.push(builder.column(at, key));
+    select.conditions.push(builder.membership(builder.column(at, key), &keys, false));
+    Ok(statement(dialect, &select, vec![column_type]))
 }
 
 fn statement(dialect: Dialect, select: &Select, columns: Vec<ColumnType>) -> Statement {
@@ -302,7 +364,7 @@ fn is_bounded(schema: &Schema, plan: &ReadPlan, root: &ReadNode) -> bool {
     };
     let along_index = is_short
         && root.filter.is_none()
-        && !plan.rules.contains_key(&root.collection)
+        && !plan.rules.rows.contains_key(&root.collection)
         && root.sort.first().is_none_or(is_indexed);
     let finds_unique = |filter: &Filter| match filter {
         Filter::Compare { target: Target::Field(field), condition: Condition::Equal(_) } => {

@@ -4,6 +4,7 @@
 //! databases are fresh ones on the servers named in the environment (see `tests/services/start.sh`), requests
 //! go over the wire.
 
+pub mod access;
 pub mod blog;
 pub mod client;
 pub mod database;

@@ -19,9 +19,10 @@ pub fn plan(schema: &Schema, read: ResolvedRead, rules: RowRules) -> ReadPlan {
         (None, None)
     };
     let document = read.document;
-    let mut builder = Builder { schema, nodes: Vec::new() };
+    let mut builder = Builder { schema, rules: &rules, nodes: Vec::new() };
     builder.node(read, None);
-    ReadPlan { document, nodes: builder.nodes, rules, total_count, filter_count }
+    let nodes = builder.nodes;
+    ReadPlan { document, nodes, rules, total_count, filter_count }
 }
 
 fn and(one: Option<Filter>, other: Option<Filter>) -> Option<Filter> {
@@ -44,6 +45,7 @@ fn key_filter(schema: &Schema, read: &ResolvedRead) -> Option<Filter> {
 
 struct Builder<'a> {
     schema: &'a Schema,
+    rules: &'a RowRules,
     nodes: Vec<ReadNode>,
 }
 
@@ -58,13 +60,14 @@ struct Parent {
 /// The columns of a level, each of them once.
 struct Columns<'a> {
     schema: &'a Schema,
+    rules: &'a RowRules,
     collection: CollectionId,
     columns: Vec<ReadColumn>,
 }
 
 impl Columns<'_> {
-    fn add(&mut self, target: Target, format: ValueFormat) -> usize {
-        let column = ReadColumn { target, format };
+    fn add(&mut self, target: Target, format: ValueFormat, gate: Option<FieldId>) -> usize {
+        let column = ReadColumn { target, format, gate };
         match self.columns.iter().position(|known| *known == column) {
             Some(position) => position,
             None => {
@@ -74,14 +77,24 @@ impl Columns<'_> {
         }
     }
 
+    /// A value as the caller may see it.
     fn value(&mut self, target: Target) -> usize {
-        let format = format(self.schema, self.collection, &target);
-        self.add(target, format)
+        let (Target::Field(field) | Target::Function(_, field) | Target::Count(field)) = target;
+        self.behind(field, target)
     }
 
-    fn key(&mut self) -> Option<usize> {
-        let key = self.schema.collection(self.collection).key()?;
-        Some(self.value(Target::Field(key)))
+    /// A value that is seen where this field may be seen.
+    fn behind(&mut self, field: FieldId, target: Target) -> usize {
+        let format = format(self.schema, self.collection, &target);
+        let gate = self.rules.gate(self.collection, field);
+        self.add(target, format, gate)
+    }
+
+    /// A value that only holds levels together.
+    fn structural(&mut self, field: FieldId) -> usize {
+        let target = Target::Field(field);
+        let format = format(self.schema, self.collection, &target);
+        self.add(target, format, None)
     }
 }
 
@@ -93,12 +106,13 @@ impl Builder<'_> {
         let collection = read.collection;
         let defaults = (read.document == Document::Singleton)
             .then(|| defaults::singleton(schema, collection, &read.output));
-        let mut columns = Columns { schema, collection, columns: Vec::new() };
-        let bare = if read.output.is_empty() { columns.key() } else { None };
+        let mut columns = Columns { schema, rules: self.rules, collection, columns: Vec::new() };
+        let key = schema.collection(collection).key();
+        let bare = key.filter(|_| read.output.is_empty()).map(|key| columns.structural(key));
         let link = parent.map(|parent| Link {
             parent: parent.node,
             field: parent.field,
-            column: columns.value(Target::Field(parent.field)),
+            column: columns.structural(parent.field),
             any: parent.any,
             single: parent.single,
         });
@@ -139,7 +153,8 @@ impl Builder<'_> {
         Some(match value {
             ResolvedValue::Target(target) => MemberValue::Column(columns.value(target)),
             ResolvedValue::Concealed(field) => {
-                MemberValue::Column(columns.add(Target::Field(field), ValueFormat::Concealed))
+                let gate = self.rules.gate(collection, field);
+                MemberValue::Column(columns.add(Target::Field(field), ValueFormat::Concealed, gate))
             }
             ResolvedValue::ToOne { field, read } => {
                 let key = schema.collection(read.collection).key()?;
@@ -154,7 +169,7 @@ impl Builder<'_> {
                     return None;
                 };
                 let column = columns.value(Target::Field(field));
-                let collection_column = columns.value(Target::Field(*collection_field));
+                let collection_column = columns.behind(field, Target::Field(*collection_field));
                 let mut reads = reads;
                 let nodes = allowed
                     .iter()
@@ -178,7 +193,8 @@ impl Builder<'_> {
                 else {
                     return None;
                 };
-                let column = columns.key()?;
+                let key = schema.collection(collection).key()?;
+                let column = columns.behind(field, Target::Field(key));
                 let any = match schema.field(related, related_field).kind {
                     FieldKind::ManyToAny { collection_field, .. } => Some(AnyLink {
                         collection_field,

@@ -10,18 +10,19 @@ mod search;
 mod window;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
     DeepQuery, Document, KeySelection, Meta, Query, QueryLimits, Resolved, ResolvedQuery, ResolvedRead,
-    Selection, SortPath,
+    RowRules, Selection, SortPath,
 };
-use crate::access::{AccessRules, Action, CollectionRules, Context};
+use crate::access::{Action, CollectionRules, Context, FieldRules};
 use crate::error::{Error, Result};
-use crate::filter::{self, Env, Filter, Found, Operand, Syntax, Variables, values};
+use crate::filter::{self, Env, Filter, Found, Operand, Syntax, values};
 use crate::schema::{CollectionId, FieldId, Schema};
 
 /// Resolves a query against a collection.
@@ -35,19 +36,15 @@ pub fn resolve(
     query: &Query,
     limits: &QueryLimits,
 ) -> Result<Resolved> {
-    let rights = Rights { rules: &ctx.rules, known: RefCell::default() };
+    let rights = Rights { ctx, known: RefCell::default() };
     let may_read = |collection, field| rights.may_read(collection, field);
-    let accountability = &ctx.accountability;
+    let is_open = |collection| rights.is_open(collection);
     let env = Env {
         schema: &ctx.schema,
-        variables: Variables {
-            now: ctx.now,
-            user: accountability.user.as_deref(),
-            role: accountability.role.as_deref(),
-            roles: &accountability.roles,
-            policies: &accountability.policies,
-        },
+        variables: ctx.variables(),
         may_read: &may_read,
+        is_open: &is_open,
+        is_rule: false,
     };
     let mut resolver = Resolver { env, rights: &rights, limits, found: Found::default(), levels: 0 };
     let id = ctx.schema.find(collection).ok_or(Error::Forbidden)?;
@@ -56,36 +53,50 @@ pub fn resolve(
         return Err(Error::Forbidden);
     }
     let query = resolver.root(id, selection, query)?;
-    let rules = resolver.found.touched.iter().filter_map(|id| Some((*id, rights.rows(*id)?))).collect();
-    Ok(Resolved { query, rules, is_personal: resolver.found.is_personal })
+    let found = resolver.found;
+    let rules = rights.row_rules(&found.touched);
+    Ok(Resolved { query, rules, is_personal: found.is_personal || rights.is_momentary(&found.touched) })
 }
 
 /// What the caller may read, looked up once per collection.
 struct Rights<'a> {
-    rules: &'a AccessRules,
-    known: RefCell<HashMap<CollectionId, Option<CollectionRules>>>,
+    ctx: &'a Context,
+    known: RefCell<HashMap<CollectionId, Option<Arc<CollectionRules>>>>,
 }
 
 impl Rights<'_> {
-    fn with<T>(&self, collection: CollectionId, look: impl FnOnce(Option<&CollectionRules>) -> T) -> T {
+    fn of(&self, collection: CollectionId) -> Option<Arc<CollectionRules>> {
         let mut known = self.known.borrow_mut();
-        let rules =
-            known.entry(collection).or_insert_with(|| self.rules.collection(collection, Action::Read));
-        look(rules.as_ref())
+        known.entry(collection).or_insert_with(|| self.ctx.allowed(collection, Action::Read)).clone()
     }
 
     fn is_open(&self, collection: CollectionId) -> bool {
-        self.with(collection, |rules| rules.is_some())
+        self.of(collection).is_some()
     }
 
     fn may_read(&self, collection: CollectionId, field: FieldId) -> bool {
-        self.with(collection, |rules| {
-            rules.is_some_and(|rules| rules.fields.as_ref().is_none_or(|fields| fields.contains(&field)))
-        })
+        self.of(collection).is_some_and(|rules| rules.fields.contains(field))
     }
 
-    fn rows(&self, collection: CollectionId) -> Option<Filter> {
-        self.with(collection, |rules| rules.and_then(|rules| rules.rows.clone()))
+    /// What the statements have to respect. A collection that is not open shows no rows, whatever led there.
+    fn row_rules(&self, touched: &BTreeSet<CollectionId>) -> RowRules {
+        let mut all = RowRules::default();
+        for collection in touched {
+            let Some(rules) = self.of(*collection) else {
+                all.rows.insert(*collection, Filter::Or(Vec::new()));
+                continue;
+            };
+            all.rows.extend(rules.rows.clone().map(|filter| (*collection, filter)));
+            if let FieldRules::Some(fields) = &rules.fields {
+                let gated = fields.iter().filter_map(|(field, rows)| Some((*field, rows.clone()?)));
+                all.fields.extend(gated.map(|(field, rows)| ((*collection, field), rows)));
+            }
+        }
+        all
+    }
+
+    fn is_momentary(&self, touched: &BTreeSet<CollectionId>) -> bool {
+        touched.iter().any(|collection| self.of(*collection).is_some_and(|rules| rules.is_momentary))
     }
 }
 

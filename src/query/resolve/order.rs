@@ -47,6 +47,9 @@ impl Resolver<'_> {
             else {
                 return Err(Error::query(format_args!("\"sort\" cannot follow field \"{hop}\"")));
             };
+            if !self.rights.is_open(related) {
+                return Err(Error::Forbidden);
+            }
             self.found.touched.insert(related);
             path.push(id);
             here = related;

@@ -127,14 +127,19 @@ impl Printer {
     /// A figure.
     pub(super) fn aggregate(&mut self, function: AggregateFunction, value: Option<&Expr>, figures: Figures) {
         let is_sum = matches!(function, AggregateFunction::Sum | AggregateFunction::SumDistinct);
+        let is_total = is_sum && figures == Figures::ExactSorted && self.dialect == Dialect::Sqlite;
         let (before, after) = match (is_sum, figures, self.dialect) {
             (true, Figures::ExactShown, Dialect::Sqlite) => ("tablature_sum(", ")"),
             // A sum of whole numbers may be too large for SQLite; to sort by, floating point will do.
-            (true, Figures::ExactSorted, Dialect::Sqlite) => ("TOTAL(", ")"),
+            _ if is_total => ("TOTAL(", ") END"),
             (true, Figures::ExactShown, Dialect::Postgres) => ("CAST(SUM(", ") AS text)"),
             (true, Figures::ExactShown, Dialect::Mysql) => ("CAST(SUM(", ") AS char)"),
             _ => (aggregate_name(function), ")"),
         };
+        if let Some(value) = value.filter(|_| is_total) {
+            // That total is 0 where there is nothing, which the sum is not.
+            self.call("CASE WHEN COUNT(", value, ") > 0 THEN ");
+        }
         self.text.push_str(before);
         let distinct = matches!(
             function,

@@ -1,0 +1,233 @@
+//! Roles, policies, access and permissions, as they were at one moment.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use moka::sync::Cache;
+
+use super::rules::{AccessRules, Limited};
+use super::{Action, AddressList, Permission, PermissionRow};
+use crate::schema::Schema;
+
+/// Most roles that one may descend from.
+const MOST_ROLES: usize = 100;
+/// Sets of rules that are kept; one per set of policies, and per user where rules name the user.
+const MOST_RULES: u64 = 20_000;
+
+/// A row of `directus_roles`.
+#[derive(Debug, Clone)]
+pub struct Role {
+    /// Key.
+    pub id: String,
+    /// The role above, whose policies it has, too.
+    pub parent: Option<String>,
+}
+
+/// A row of `directus_policies`.
+#[derive(Debug, Clone)]
+pub struct PolicyRow {
+    /// Key.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// Allows everything.
+    pub admin: bool,
+    /// Opens the admin UI.
+    pub app: bool,
+    /// Demands a second factor.
+    pub enforce_tfa: bool,
+    /// Addresses from which it is in force, separated by commas.
+    pub ip_access: String,
+}
+
+/// A row of `directus_access`: a policy given to a role, to a user, or (neither) to visitors.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Role.
+    pub role: Option<String>,
+    /// User.
+    pub user: Option<String>,
+    /// Policy.
+    pub policy: String,
+    /// Position among those of the same role or user.
+    pub sort: i64,
+}
+
+/// A policy with its permissions.
+#[derive(Debug)]
+pub struct Policy {
+    /// The row.
+    pub row: PolicyRow,
+    /// Where it is in force.
+    pub addresses: AddressList,
+    permissions: HashMap<(Arc<str>, Action), Vec<Arc<Permission>>>,
+    is_personal: bool,
+}
+
+impl Policy {
+    /// What it allows for this collection and action.
+    pub fn permissions(&self, collection: &Arc<str>, action: Action) -> &[Arc<Permission>] {
+        self.permissions.get(&(collection.clone(), action)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Everything it allows.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Permission>> {
+        self.permissions.values().flatten()
+    }
+}
+
+/// What a caller is, by the roles and policies in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Who {
+    /// Key of the user; `None` for visitors.
+    pub user: Option<String>,
+    /// The user's role.
+    pub role: Option<String>,
+    /// The role and those it descends from.
+    pub roles: Vec<String>,
+    /// Policies in force, those of the outermost role first.
+    pub policies: Vec<String>,
+    /// One of them allows everything.
+    pub admin: bool,
+    /// One of them opens the admin UI.
+    pub app: bool,
+    /// One of them demands a second factor.
+    pub enforce_tfa: bool,
+    /// From another address it might be less or more.
+    pub depends_on_address: bool,
+}
+
+/// A snapshot of who may do what. Made anew when one of its tables changes.
+pub struct Directory {
+    roles: HashMap<String, Role>,
+    policies: HashMap<String, Arc<Policy>>,
+    grants: Vec<Grant>,
+    rules: Cache<RulesKey, Arc<AccessRules>>,
+    everything: Arc<AccessRules>,
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Directory").field("policies", &self.policies.len()).finish_non_exhaustive()
+    }
+}
+
+/// What rules depend on.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct RulesKey {
+    schema: u64,
+    policies: Vec<String>,
+    app: bool,
+    /// Only where a rule names the user or the role.
+    person: Option<(Option<String>, Option<String>, Vec<String>)>,
+}
+
+impl Directory {
+    /// Puts the rows together. A permission that cannot be read allows nothing, and is reported.
+    pub fn new(
+        roles: Vec<Role>,
+        policies: Vec<PolicyRow>,
+        mut grants: Vec<Grant>,
+        permissions: &[PermissionRow],
+    ) -> Self {
+        let mut policies: HashMap<String, Policy> = policies
+            .into_iter()
+            .map(|row| {
+                let addresses = AddressList::parse(&row.ip_access);
+                let policy = Policy { addresses, permissions: HashMap::new(), is_personal: false, row };
+                (policy.row.id.clone(), policy)
+            })
+            .collect();
+        for row in permissions {
+            let Some(policy) = policies.get_mut(&row.policy) else { continue };
+            match Permission::read(row) {
+                Ok(Some(permission)) => {
+                    policy.is_personal |= permission.is_personal;
+                    let place = (permission.collection.clone(), permission.action);
+                    policy.permissions.entry(place).or_default().push(Arc::new(permission));
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(
+                    permission = row.id, collection = row.collection, action = row.action, %error,
+                    "a permission cannot be read and allows nothing"
+                ),
+            }
+        }
+        grants.sort_by_key(|grant| grant.sort);
+        let policies = policies.into_iter().map(|(id, policy)| (id, Arc::new(policy))).collect();
+        Directory {
+            roles: roles.into_iter().map(|role| (role.id.clone(), role)).collect(),
+            policies,
+            grants,
+            rules: Cache::new(MOST_RULES),
+            everything: Arc::new(AccessRules::Everything),
+        }
+    }
+
+    /// A policy by its key.
+    pub fn policy(&self, id: &str) -> Option<&Arc<Policy>> {
+        self.policies.get(id)
+    }
+
+    /// What this user is (a visitor, without one) when asking from this address.
+    ///
+    /// Somebody without a role has the policies of visitors, too.
+    pub fn who(&self, user: Option<&str>, role: Option<&str>, address: Option<IpAddr>) -> Who {
+        let roles = self.ancestry(role);
+        let mut who =
+            Who { user: user.map(str::to_owned), role: role.map(str::to_owned), roles, ..Who::default() };
+        let mut granted: Vec<&str> = Vec::new();
+        if role.is_none() {
+            granted.extend(self.granted(|grant| grant.user.is_none() && grant.role.is_none()));
+        }
+        for role in who.roles.iter().rev() {
+            granted.extend(self.granted(|grant| grant.role.as_ref() == Some(role)));
+        }
+        if let Some(user) = user {
+            granted.extend(self.granted(|grant| grant.user.as_deref() == Some(user)));
+        }
+        for id in granted {
+            let Some(policy) = self.policies.get(id) else { continue };
+            who.depends_on_address |= policy.addresses.is_restricted();
+            if !policy.addresses.admits(address) || who.policies.iter().any(|known| known == id) {
+                continue;
+            }
+            who.policies.push(id.to_owned());
+            who.admin |= policy.row.admin;
+            who.app |= policy.row.app || policy.row.admin;
+            who.enforce_tfa |= policy.row.enforce_tfa;
+        }
+        who
+    }
+
+    fn granted(&self, is_meant: impl Fn(&Grant) -> bool) -> impl Iterator<Item = &str> {
+        self.grants.iter().filter(move |grant| is_meant(grant)).map(|grant| grant.policy.as_str())
+    }
+
+    /// The role and those above it, each of them once: a circle ends where it began.
+    fn ancestry(&self, role: Option<&str>) -> Vec<String> {
+        let mut roles: Vec<String> = Vec::new();
+        let mut next = role.and_then(|role| self.roles.get(role));
+        while let Some(role) = next.filter(|role| roles.len() < MOST_ROLES && !roles.contains(&role.id)) {
+            roles.push(role.id.clone());
+            next = role.parent.as_ref().and_then(|parent| self.roles.get(parent));
+        }
+        roles
+    }
+
+    /// What that allows under this model. Callers with equal policies share one value, unless a rule names the user.
+    pub fn rules(&self, schema: &Arc<Schema>, who: &Who) -> Arc<AccessRules> {
+        if who.admin {
+            return self.everything.clone();
+        }
+        let policies: Vec<Arc<Policy>> =
+            who.policies.iter().filter_map(|id| self.policies.get(id)).cloned().collect();
+        let is_personal = who.app || policies.iter().any(|policy| policy.is_personal);
+        let person = is_personal.then(|| (who.user.clone(), who.role.clone(), who.roles.clone()));
+        let key = RulesKey { schema: schema.version, policies: who.policies.clone(), app: who.app, person };
+        self.rules.get_with(key, || {
+            Arc::new(AccessRules::Limited(Limited::new(policies, schema.clone(), who.clone())))
+        })
+    }
+}

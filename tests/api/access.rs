@@ -1,0 +1,133 @@
+//! Policies: rows, fields, presets and validation, over REST.
+
+use serde_json::{Value, json};
+
+use crate::support::access::{policy, user};
+use crate::support::{blog, each_database};
+
+/// Own articles as a whole, published ones in part; comments of what is seen; writes to notes.
+fn writer() -> Value {
+    json!([
+        ["articles", "read", { "status": { "_eq": "published" } }, ["id", "title", "status", "comments"]],
+        ["articles", "read", { "views": { "_gt": 30 } }, ["id", "views", "title", "writer"]],
+        ["comments", "read", { "article": { "status": { "_eq": "published" } } }, ["id", "article"]],
+        ["writers", "read", {}, ["id", "name"]],
+    ])
+}
+
+#[tokio::test]
+async fn rows_and_fields_are_judged_per_row() {
+    each_database(async |engine| {
+        let (server, _database) = blog::own(engine).await;
+        let admin = server.admin();
+        blog::seed(&admin).await;
+        let policy = policy(&admin, "reader", writer()).await;
+        let (_, reader) = user(&admin, "reader", &[&policy]).await;
+
+        let all = admin
+            .items("articles", json!({ "fields": "id,status,views,title", "limit": -1, "sort": "id" }))
+            .await
+            .data();
+        let seen = reader
+            .items("articles", json!({ "fields": "id,status,views,title", "limit": -1, "sort": "id" }))
+            .await
+            .data();
+        let expected: Vec<Value> = all
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|row| {
+                let published = row["status"] == "published";
+                let popular = row["views"].as_i64().is_some_and(|views| views > 30);
+                (published || popular).then(|| {
+                    json!({
+                        "id": row["id"], "title": row["title"],
+                        "status": if published { row["status"].clone() } else { Value::Null },
+                        "views": if popular { row["views"].clone() } else { Value::Null },
+                    })
+                })
+            })
+            .collect();
+        assert_eq!(seen, json!(expected));
+
+        // What is hidden in a row can be asked for in none of the ways.
+        let popular = expected.iter().filter(|row| !row["views"].is_null()).count();
+        let hidden = json!({ "fields": "id", "limit": -1, "filter": { "views": { "_lte": 30 } } });
+        assert_eq!(reader.items("articles", hidden).await.data(), json!([]));
+        let nulls = json!({ "fields": "id", "limit": -1, "filter": { "views": { "_null": true } } });
+        let nulls = reader.items("articles", nulls).await.ids().len();
+        assert_eq!(nulls, expected.len() - popular);
+        let counted = reader
+            .items("articles", json!({ "aggregate": { "count": ["*", "views"], "max": ["views"] } }))
+            .await
+            .data();
+        assert_eq!(
+            counted[0]["count"],
+            json!({ "*": expected.len().to_string(), "views": popular.to_string() })
+        );
+        let grouped = reader
+            .items("articles", json!({ "aggregate": { "count": "*" }, "groupBy": ["status"] }))
+            .await
+            .data();
+        assert!(grouped.as_array().expect("groups").iter().all(|row| row["status"] != "draft"), "{grouped}");
+        for refused in [
+            "fields=body",
+            "fields=id&sort=slug",
+            "fields=id&filter[body][_null]=true",
+            "fields=id&filter[comments][text][_null]=true",
+            "aggregate[max]=price",
+            "fields=writer.born",
+        ] {
+            reader.get(&format!("/items/articles?{refused}")).await.refused(403, "FORBIDDEN");
+        }
+        reader.get("/items/topics").await.refused(403, "FORBIDDEN");
+        let meta = reader.get("/items/articles?fields=id&meta=*&limit=1").await.json()["meta"].clone();
+        assert_eq!(meta["total_count"], json!(expected.len()));
+
+        // A change acts on the next request.
+        let permissions = admin
+            .get(&format!("/permissions?filter[policy][_eq]={policy}&filter[collection][_eq]=articles"))
+            .await;
+        let ids: Vec<Value> = permissions.column("id");
+        admin.delete_with("/permissions", json!(ids)).await.no_content();
+        reader.get("/items/articles").await.refused(403, "FORBIDDEN");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn writes_are_judged_before_anything_is_written() {
+    each_database(async |engine| {
+        let (server, _database) = blog::own(engine).await;
+        let admin = server.admin();
+        let rights = json!([
+            ["notes", "read", {}, ["*"]],
+            ["notes", "create", null, ["name", "must"], { "must": "preset" }, { "name": { "_nstarts_with": "bad" } }],
+            ["notes", "update", { "name": { "_starts_with": "mine" } }, ["must"]],
+            ["notes", "delete", { "name": { "_starts_with": "mine" } }, null],
+        ]);
+        let policy = policy(&admin, "clerk", rights).await;
+        let (_, clerk) = user(&admin, "clerk", &[&policy]).await;
+        let visitor = server.visitor();
+
+        let mine = clerk.post("/items/notes", json!({ "name": "mine 1" })).await.data();
+        assert_eq!(mine["must"], "preset");
+        clerk.post("/items/notes", json!({ "name": "bad" })).await.refused(400, "FAILED_VALIDATION");
+        let theirs = admin.post("/items/notes", json!({ "name": "theirs" })).await.data();
+        let (mine, theirs) = (mine["id"].clone(), theirs["id"].clone());
+        let path = |id: &Value| format!("/items/notes/{}", id.as_str().map_or(id.to_string(), str::to_owned));
+
+        clerk.patch(&path(&mine), json!({ "must": "changed" })).await.data();
+        clerk.patch(&path(&mine), json!({ "name": "other" })).await.refused(403, "FORBIDDEN");
+        clerk.patch(&path(&theirs), json!({ "must": "x" })).await.refused(403, "FORBIDDEN");
+        clerk.patch("/items/notes", json!({ "keys": [mine, theirs], "data": { "must": "x" } })).await.refused(403, "FORBIDDEN");
+        clerk.patch("/items/notes", json!([{ "id": mine, "must": "x" }, { "id": theirs, "must": "x" }])).await.refused(403, "FORBIDDEN");
+        clerk.delete_with("/items/notes", json!([mine, theirs])).await.refused(403, "FORBIDDEN");
+        clerk.delete(&path(&theirs)).await.refused(403, "FORBIDDEN");
+        visitor.post("/items/notes", json!({ "name": "x" })).await.refused(403, "FORBIDDEN");
+        assert_eq!(admin.get(&path(&mine)).await.data()["must"], "changed");
+        assert_eq!(admin.items("notes", json!({ "fields": "id" })).await.data().as_array().map(Vec::len), Some(2));
+        clerk.delete(&path(&mine)).await.no_content();
+    })
+    .await;
+}
