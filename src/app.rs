@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use url::Url;
 use uuid::Uuid;
 
 use crate::access::{AccessRules, Accountability, Context};
 use crate::auth::{self, Authenticator, NewAdministrator};
 use crate::cache::Redis;
-use crate::config::{Config, DatabaseTarget, LimitsConfig};
+use crate::config::{Config, CorsConfig, DatabaseTarget, LimitsConfig, Origins, ServerConfig};
 use crate::db::{Database, Settings, Target};
 use crate::error::{Error, Result};
 use crate::events::{Events, Hooks};
 use crate::items::{ItemsService, ItemsSettings};
 use crate::project::{Project, Watch};
 use crate::query::QueryLimits;
-use crate::rest::Api;
+use crate::rest::{Api, Cookies};
 use crate::server::{Gate, Listening};
 use crate::telemetry::{Metrics, start_logs};
 
@@ -66,6 +67,7 @@ impl App {
         let api = Arc::new(Api {
             items,
             auth: Authenticator::new(db.clone(), &secret, &config.auth),
+            cookies: Cookies::new(&config.auth, origins(&config.server)),
             schemas,
             metrics: metrics.clone(),
             limits: query_limits(&config.limits),
@@ -146,6 +148,16 @@ async fn measure(metrics: Metrics, db: Database) {
         db.measure_pool();
         metrics.tidy();
     }
+}
+
+/// Origins of the pages that may use cookies: our own, and those that are listed for it.
+fn origins(config: &ServerConfig) -> Vec<String> {
+    let own = Url::parse(&config.public_url).map(|url| url.origin().ascii_serialization());
+    let listed = match &config.cors {
+        Some(CorsConfig { origins: Origins::Listed(listed), credentials: true, .. }) => listed.as_slice(),
+        _ => &[],
+    };
+    own.into_iter().chain(listed.iter().cloned()).collect()
 }
 
 fn database_settings(config: &Config) -> Result<Settings> {

@@ -1,12 +1,14 @@
 //! Who is there: signing in, tokens, and the accountability of every request.
 //!
-//! Start at [`Authenticator::authenticate`], which every request passes, and [`Authenticator::login`]. Knows no HTTP.
+//! Start at [`Authenticator::authenticate`], which every request passes, and [`Authenticator::login`]. Every way to sign in ends
+//! in [`Authenticator::open_session`]. Knows no HTTP.
 
 mod callers;
 mod directory;
 mod login;
 mod password;
 mod secret;
+mod sessions;
 mod setup;
 mod store;
 mod token;
@@ -28,24 +30,24 @@ use crate::schema::Schema;
 pub use callers::Client;
 use callers::{Caller, Callers};
 use directory::Directories;
-pub use login::Tokens;
-use password::Passwords;
+pub use login::Credentials;
 pub use secret::load_secret;
+pub use sessions::{Mode, Tokens};
 pub use setup::{NewAdministrator, create_administrator, ensure_administrator, renew_static_token};
 use store::Store;
 use token::Keys;
-pub use token::static_hash;
+pub use token::{Owner, static_hash};
 
 /// Makes accountabilities out of tokens, and tokens out of passwords.
 pub struct Authenticator {
     store: Store,
     keys: Keys,
-    passwords: Passwords,
     callers: Callers,
     directories: Directories,
     visitor: Arc<Caller>,
     access_token_ttl: Duration,
     refresh_token_ttl: Duration,
+    session_ttl: Duration,
 }
 
 impl Authenticator {
@@ -54,12 +56,12 @@ impl Authenticator {
         Authenticator {
             store: Store::new(db),
             keys: Keys::new(secret),
-            passwords: Passwords::new(),
             callers: Callers::new(),
             directories: Directories::new(),
             visitor: Arc::new(Caller::visitor()),
             access_token_ttl: config.access_token_ttl,
             refresh_token_ttl: config.refresh_token_ttl,
+            session_ttl: config.session_ttl,
         }
     }
 
@@ -111,12 +113,12 @@ impl Authenticator {
         let (user, expires) = match self.keys.verify(token)? {
             Some(access) => {
                 let is_alive = self.store.session(schema, &access.session).await?.is_some_and(|session| {
-                    session.user.as_deref() == Some(access.user.as_str()) && session.expires > now
+                    session.owner().as_ref() == Some(&access.owner) && session.expires > now
                 });
-                if !is_alive {
+                let (true, Owner::User(user)) = (is_alive, &access.owner) else {
                     return Err(Error::InvalidCredentials);
-                }
-                (self.store.user_by_id(schema, &access.user).await?, Some(access.expires))
+                };
+                (self.store.user_by_id(schema, user).await?, Some(access.expires))
             }
             None if token::may_be_static(token) => (self.store.user_by_token(schema, token).await?, None),
             None => return Err(Error::InvalidCredentials),

@@ -1,46 +1,37 @@
 //! Comparing passwords, slowly and alike for everybody.
 
-use std::sync::Arc;
-
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordVerifier};
-use tokio::sync::Semaphore;
+use argon2::{Argon2, Params, PasswordVerifier};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::items::hashing;
 
 /// A hash of nothing that anybody knows, with our own cost: compared where there is no user, so that it takes as long.
 const DUMMY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$dGFibGF0dXJlLWR1bW15$V3Xw0mC1eo2bpQ5H0sU9jGgkbE3u6X1c2kq9mS7rYfA";
 
-/// Compares passwords, as many at once as there are cores: each takes 19 MiB and tens of milliseconds.
-pub(super) struct Passwords {
-    permits: Arc<Semaphore>,
-}
+/// Most memory that comparing one password may take.
+const MOST_MEMORY_KIB: u32 = 256 << 10;
 
-impl Passwords {
-    pub(super) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Passwords { permits: Arc::new(Semaphore::new(cores)) }
-    }
-
-    /// Whether the password has this hash. Without a hash the answer is no, after the same work.
-    pub(super) async fn verify(&self, password: String, hash: Option<String>) -> Result<bool> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(Error::internal)?;
-        tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            let known = hash.is_some();
-            known & matches(&password, hash.as_deref().unwrap_or(DUMMY))
-        })
-        .await
-        .map_err(Error::internal)
-    }
+/// Whether the password has this hash. Without a hash the answer is no, after the same work.
+pub(super) async fn verify(password: String, hash: Option<String>) -> Result<bool> {
+    hashing::in_pool(move || {
+        let known = hash.is_some();
+        known & matches(&password, hash.as_deref().unwrap_or(DUMMY))
+    })
+    .await
 }
 
 fn matches(password: &str, hash: &str) -> bool {
-    match PasswordHash::new(hash) {
-        Ok(hash) => Argon2::default().verify_password(password.as_bytes(), &hash).is_ok(),
-        Err(_) => false,
-    }
+    PasswordHash::new(hash).is_ok_and(|hash| {
+        is_affordable(&hash) && Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+    })
+}
+
+/// Whoever may write a hash must not choose how much of this machine comparing with it takes.
+fn is_affordable(hash: &PasswordHash) -> bool {
+    Params::try_from(hash)
+        .is_ok_and(|cost| cost.m_cost() <= MOST_MEMORY_KIB && cost.t_cost() <= 20 && cost.p_cost() <= 16)
 }
 
 #[cfg(test)]
@@ -52,14 +43,15 @@ mod tests {
     #[tokio::test]
     async fn passwords() {
         let hash = Argon2::default().hash_password(b"right").expect("hashed").to_string();
-        let passwords = Passwords::new();
-        let verify = |password: &str, hash: Option<&str>| {
-            passwords.verify(password.to_owned(), hash.map(str::to_owned))
+        let check = async |password: &str, hash: Option<&str>| {
+            verify(password.to_owned(), hash.map(str::to_owned)).await.expect("compared")
         };
-        assert!(verify("right", Some(&hash)).await.expect("compared"));
-        assert!(!verify("wrong", Some(&hash)).await.expect("compared"));
-        assert!(!verify("right", None).await.expect("compared"));
-        assert!(!verify("right", Some("no hash")).await.expect("compared"));
+        assert!(check("right", Some(&hash)).await);
+        assert!(!check("wrong", Some(&hash)).await);
+        assert!(!check("right", None).await);
+        assert!(!check("right", Some("no hash")).await);
+        let greedy = hash.replace("m=19456", "m=4194304");
+        assert!(!check("right", Some(&greedy)).await, "this would take 4 GiB");
     }
 
     #[test]

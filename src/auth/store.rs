@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use subtle::ConstantTimeEq;
 
-use super::token;
+use super::token::{self, Owner};
 use crate::db::{Database, Row, Transaction};
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
@@ -24,11 +24,11 @@ pub(super) struct User {
     pub(super) has_second_factor: bool,
 }
 
-const USER_COLUMNS: &[&str] =
+pub(super) const USER_COLUMNS: &[&str] =
     &["id", "email", "password", "status", "role", "token", "provider", "tfa_secret"];
 
 impl User {
-    fn from_row(row: &Row) -> Self {
+    pub(super) fn from_row(row: &Row) -> Self {
         let text = |column| row.text(column).map(|text| text.to_string());
         User {
             id: text(0).unwrap_or_default(),
@@ -54,13 +54,22 @@ pub(super) struct Session {
     pub(super) user: Option<String>,
     pub(super) expires: Timestamp,
     pub(super) next_token: Option<String>,
-    is_of_share: bool,
+    pub(super) share: Option<String>,
 }
 
-const SESSION_COLUMNS: &[&str] = &["token", "user", "expires", "next_token", "share"];
+pub(super) const SESSION_COLUMNS: &[&str] = &["token", "user", "expires", "next_token", "share"];
 
 impl Session {
-    fn from_row(row: &Row) -> Result<Self> {
+    /// Whom it belongs to; `None` when that is nobody.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        match (&self.user, &self.share) {
+            (Some(user), None) => Some(Owner::User(user.clone())),
+            (None, Some(share)) => Some(Owner::Share(share.clone())),
+            _ => None,
+        }
+    }
+
+    pub(super) fn from_row(row: &Row) -> Result<Self> {
         let text = |column| row.text(column).map(|text| text.to_string());
         let expires = text(2).unwrap_or_default();
         Ok(Session {
@@ -68,7 +77,7 @@ impl Session {
             user: text(1),
             expires: expires.parse().map_err(Error::internal)?,
             next_token: text(3),
-            is_of_share: text(4).is_some(),
+            share: text(4),
         })
     }
 }
@@ -120,8 +129,7 @@ impl Store {
 
     pub(super) async fn session(&self, schema: &Schema, token_hash: &str) -> Result<Option<Session>> {
         let rows = self.rows(schema, "directus_sessions", SESSION_COLUMNS, "token", &[token_hash]).await?;
-        let session = rows.first().map(Session::from_row).transpose()?;
-        Ok(session.filter(|session| !session.is_of_share))
+        rows.first().map(Session::from_row).transpose()
     }
 
     /// These columns of every row.
@@ -216,17 +224,6 @@ impl<'a> Table<'a> {
     fn key(&self) -> Result<FieldId> {
         self.collection.key().ok_or_else(|| missing(&self.collection.name, "key"))
     }
-}
-
-pub(super) async fn locked_session(
-    tx: &mut Transaction,
-    schema: &Schema,
-    token_hash: &str,
-) -> Result<Option<Session>> {
-    let sessions = Table::new(schema, "directus_sessions")?;
-    let rows = sessions.locked(tx, SESSION_COLUMNS, "token", token_hash).await?;
-    let session = rows.first().map(Session::from_row).transpose()?;
-    Ok(session.filter(|session| !session.is_of_share))
 }
 
 pub(super) fn text(value: &str) -> Scalar {

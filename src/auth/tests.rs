@@ -54,22 +54,39 @@ impl House {
     }
 
     async fn login(&self, email: &str, password: &str) -> Result<Tokens> {
-        self.auth.login(&self.schema, email, password.to_owned(), Client::default(), self.now).await
+        let credentials = Credentials { email: email.to_owned(), password: password.to_owned() };
+        self.auth.login(&self.schema, credentials, Mode::Json, Client::default(), self.now).await
     }
 
-    async fn refresh(&self, token: &str, after_s: i64) -> Result<Tokens> {
+    async fn refresh(&self, tokens: &Tokens, after_s: i64) -> Result<Tokens> {
+        self.renew(tokens.refresh_token.as_deref().expect("a refresh token"), Mode::Json, after_s).await
+    }
+
+    async fn renew(&self, token: &str, mode: Mode, after_s: i64) -> Result<Tokens> {
         let now = self.now + SignedDuration::from_secs(after_s);
-        self.auth.refresh(&self.schema, token, Client::default(), now).await
+        self.auth.refresh(&self.schema, token, mode, Client::default(), now).await
+    }
+
+    async fn open(&self, mode: Mode) -> Tokens {
+        let credentials =
+            Credentials { email: "admin@example.com".to_owned(), password: PASSWORD.to_owned() };
+        let opened = self.auth.login(&self.schema, credentials, mode, Client::default(), self.now).await;
+        opened.expect("signed in")
     }
 
     async fn set_status(&self, status: &str) {
-        let (schema, status) = (self.schema.clone(), status.to_owned());
+        self.set("status", status).await;
+    }
+
+    /// Changes the only user behind everybody's back.
+    async fn set(&self, column: &'static str, value: &str) {
+        let (schema, value) = (self.schema.clone(), value.to_owned());
         let changed = self.db.transaction(move |tx| {
             Box::pin(async move {
                 let users = store::Table::new(&schema, "directus_users")?;
                 let rows = users.locked(tx, &["id"], "provider", "default").await?;
                 let id = rows[0].text(0).expect("a key").to_string();
-                users.update(tx, &id, vec![("status", store::text(&status))]).await
+                users.update(tx, &id, vec![(column, store::text(&value))]).await
             })
         });
         assert_eq!(changed.await.expect("changed").into_inner(), 1);
@@ -110,50 +127,102 @@ async fn signing_in() {
     assert!(is_unknown(house.login("admin@example.com", PASSWORD).await));
     assert!(began.elapsed() >= Duration::from_millis(1500), "failures take their time");
     assert!(is_unknown(house.speak(&tokens.access_token).await), "a suspended user's tokens end at once");
-    assert!(is_unknown(house.refresh(&tokens.refresh_token, 1).await));
+    assert!(is_unknown(house.refresh(&tokens, 1).await));
 }
 
 #[tokio::test]
 async fn signing_out_ends_the_session() {
     let house = House::new().await;
     let first = house.login("admin@example.com", PASSWORD).await.expect("signed in");
-    let second = house.refresh(&first.refresh_token, 1).await.expect("refreshed");
+    let second = house.refresh(&first, 1).await.expect("refreshed");
     assert!(house.speak(&first.access_token).await.is_ok(), "the old access token lives on");
-    house.auth.logout(&house.schema, &second.refresh_token).await.expect("signed out");
+    house
+        .auth
+        .logout(&house.schema, second.refresh_token.as_deref().expect("one"), Mode::Json)
+        .await
+        .expect("signed out");
     for tokens in [&first, &second] {
         assert!(is_unknown(house.speak(&tokens.access_token).await));
-        assert!(is_unknown(house.refresh(&tokens.refresh_token, 2).await));
+        assert!(is_unknown(house.refresh(tokens, 2).await));
     }
-    house.auth.logout(&house.schema, "unknown").await.expect("nothing to do");
+    house.auth.logout(&house.schema, "unknown", Mode::Json).await.expect("nothing to do");
 }
 
 #[tokio::test]
 async fn refresh_tokens_work_once() {
     let house = House::new().await;
     let first = house.login("admin@example.com", PASSWORD).await.expect("signed in");
-    let second = house.refresh(&first.refresh_token, 1).await.expect("refreshed");
+    let second = house.refresh(&first, 1).await.expect("refreshed");
     assert_ne!(first.refresh_token, second.refresh_token);
-    assert!(is_unknown(house.refresh(&first.refresh_token, 5).await), "used already");
-    let third = house.refresh(&second.refresh_token, 6).await.expect("sending it twice harms nobody");
-    assert!(is_unknown(house.refresh(&first.refresh_token, 60).await));
-    assert!(is_unknown(house.refresh(&third.refresh_token, 61).await), "a stolen token ends the family");
-    assert!(is_unknown(house.refresh("nonsense", 0).await));
+    assert!(is_unknown(house.refresh(&first, 5).await), "used already");
+    let third = house.refresh(&second, 6).await.expect("sending it twice harms nobody");
+    assert!(is_unknown(house.refresh(&first, 60).await));
+    assert!(is_unknown(house.refresh(&third, 61).await), "a stolen token ends the family");
+    assert!(is_unknown(house.renew("nonsense", Mode::Json, 0).await));
 }
 
 #[tokio::test]
 async fn concurrent_refreshes_have_one_successor() {
     let house = House::new().await;
     let first = house.login("admin@example.com", PASSWORD).await.expect("signed in");
-    let all = (0..8).map(|_| house.refresh(&first.refresh_token, 1));
+    let all = (0..8).map(|_| house.refresh(&first, 1));
     let successes = futures::future::join_all(all).await.into_iter().filter(Result::is_ok).count();
     assert_eq!(successes, 1);
+}
+
+#[tokio::test]
+async fn a_stolen_token_is_known_after_days_and_another_sign_in() {
+    let house = House::new().await;
+    let first = house.login("admin@example.com", PASSWORD).await.expect("signed in");
+    let second = house.refresh(&first, 1).await.expect("refreshed");
+    let other = house.login("admin@example.com", PASSWORD).await.expect("signed in");
+    let third = house.refresh(&second, 3 * 86_400).await.expect("refreshed");
+    assert!(is_unknown(house.refresh(&first, 4 * 86_400).await));
+    assert!(is_unknown(house.refresh(&third, 4 * 86_400).await), "the whole family ended");
+    assert!(house.refresh(&other, 4 * 86_400).await.is_ok(), "another session goes on");
+}
+
+#[tokio::test]
+async fn a_session_is_one_token_that_is_renewed_by_itself() {
+    let house = House::new().await;
+    let first = house.open(Mode::Session).await;
+    assert_eq!((first.expires, &first.refresh_token), (Duration::from_secs(86_400), &None));
+    assert!(house.speak(&first.access_token).await.expect("known").admin);
+    assert!(is_unknown(house.renew(&first.access_token, Mode::Json, 1).await), "it is no refresh token");
+    let second = house.renew(&first.access_token, Mode::Session, 1).await.expect("renewed");
+    assert_ne!(first.access_token, second.access_token);
+    assert!(house.speak(&first.access_token).await.is_ok(), "requests on their way are answered");
+    assert!(is_unknown(house.renew(&first.access_token, Mode::Session, 5).await), "used already");
+    let third = house.renew(&second.access_token, Mode::Session, 6).await.expect("renewed");
+    assert!(is_unknown(house.renew(&first.access_token, Mode::Session, 60).await));
+    assert!(is_unknown(house.speak(&third.access_token).await), "a stolen token ends the family");
+
+    let tokens = house.open(Mode::Cookie).await;
+    assert!(is_unknown(house.renew(&tokens.access_token, Mode::Session, 1).await), "that is no session");
+    let session = house.open(Mode::Session).await;
+    house.auth.logout(&house.schema, &session.access_token, Mode::Session).await.expect("signed out");
+    assert!(is_unknown(house.speak(&session.access_token).await));
+}
+
+#[tokio::test]
+async fn a_weak_hash_is_renewed_when_its_user_signs_in() {
+    let house = House::new().await;
+    let params = argon2::Params::new(8_192, 1, 1, None).expect("params");
+    let weak = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let weak = argon2::PasswordHasher::hash_password(&weak, PASSWORD.as_bytes()).expect("hashed").to_string();
+    house.set("password", &weak).await;
+    house.login("admin@example.com", PASSWORD).await.expect("signed in");
+    let user = house.auth.store.user_by_email(&house.schema, "admin@example.com").await.expect("read");
+    let kept = user.expect("there").password.expect("kept");
+    assert!(kept != weak && kept.contains("m=19456,t=2,p=1"), "{kept}");
+    house.login("admin@example.com", PASSWORD).await.expect("signed in");
 }
 
 #[tokio::test]
 async fn old_refresh_tokens_end() {
     let house = House::new().await;
     let tokens = house.login("admin@example.com", PASSWORD).await.expect("signed in");
-    assert!(is_unknown(house.refresh(&tokens.refresh_token, 8 * 86_400).await));
+    assert!(is_unknown(house.refresh(&tokens, 8 * 86_400).await));
 }
 
 #[tokio::test]

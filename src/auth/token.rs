@@ -28,21 +28,51 @@ const HASH_MARK: &str = "sha256:";
 /// What an access token says, as in the public API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Claims {
-    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<String>,
     role: Option<String>,
     app_access: bool,
     admin_access: bool,
+    /// Names the session, where the token stands for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
     iat: i64,
     exp: i64,
     iss: String,
 }
 
+/// Whom a session belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// A user, by key.
+    User(String),
+    /// Whoever opened a share, by its key.
+    Share(String),
+}
+
+/// What is signed.
+#[derive(Debug, Clone)]
+pub(super) struct NewToken<'a> {
+    pub(super) owner: &'a Owner,
+    pub(super) role: Option<String>,
+    pub(super) app: bool,
+    pub(super) admin: bool,
+    /// Hash of the refresh token that it is issued with.
+    pub(super) session: &'a str,
+    /// The token stands for the session: it is kept in a cookie and renewed by itself.
+    pub(super) is_session: bool,
+    pub(super) life: Duration,
+}
+
 /// Whom a valid access token speaks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AccessToken {
-    pub(super) user: String,
+    pub(super) owner: Owner,
     /// Hash of the refresh token that it was issued with.
     pub(super) session: String,
+    pub(super) is_session: bool,
     pub(super) expires: Timestamp,
 }
 
@@ -68,25 +98,23 @@ impl Keys {
     }
 
     /// Signs an access token.
-    pub(super) fn sign(
-        &self,
-        user: &str,
-        role: Option<&str>,
-        admin: bool,
-        session: &str,
-        now: Timestamp,
-        life: Duration,
-    ) -> Result<String> {
+    pub(super) fn sign(&self, token: NewToken<'_>, now: Timestamp) -> Result<String> {
         let mut header = Header::new(Algorithm::HS256);
         header.typ = Some(ACCESS_TYPE.to_owned());
-        header.extras.insert(SESSION, session);
+        header.extras.insert(SESSION, token.session);
+        let (id, share) = match token.owner {
+            Owner::User(user) => (Some(user.clone()), None),
+            Owner::Share(share) => (None, Some(share.clone())),
+        };
         let claims = Claims {
-            id: user.to_owned(),
-            role: role.map(str::to_owned),
-            app_access: admin,
-            admin_access: admin,
+            id,
+            share,
+            role: token.role,
+            app_access: token.app,
+            admin_access: token.admin,
+            session: token.is_session.then(|| token.session.to_owned()),
             iat: now.as_second(),
-            exp: now.as_second() + life.as_secs() as i64,
+            exp: now.as_second() + token.life.as_secs() as i64,
             iss: ISSUER.to_owned(),
         };
         jsonwebtoken::encode(&header, &claims, &self.encoding).map_err(Error::internal)
@@ -106,11 +134,18 @@ impl Keys {
                     _ => Error::InvalidToken,
                 }
             })?;
+        let Claims { id, share, session: claimed, exp, .. } = valid.claims;
         let session = valid.header.extras.get::<String>(SESSION).ok().flatten();
+        let owner = match (id, share) {
+            (Some(user), None) => Owner::User(user),
+            (None, Some(share)) => Owner::Share(share),
+            _ => return Err(Error::InvalidToken),
+        };
         match (valid.header.typ.as_deref(), session) {
             (Some(ACCESS_TYPE), Some(session)) => {
-                let expires = Timestamp::from_second(valid.claims.exp).map_err(|_| Error::InvalidToken)?;
-                Ok(Some(AccessToken { user: valid.claims.id, session, expires }))
+                let expires = Timestamp::from_second(exp).map_err(|_| Error::InvalidToken)?;
+                let is_session = claimed.is_some();
+                Ok(Some(AccessToken { owner, session, is_session, expires }))
             }
             _ => Err(Error::InvalidToken),
         }
@@ -168,14 +203,24 @@ mod tests {
     }
 
     fn sign(now: Timestamp) -> String {
-        keys().sign("u", Some("r"), true, "s", now, Duration::from_secs(900)).expect("signed")
+        let owner = Owner::User("u".to_owned());
+        let token = NewToken {
+            owner: &owner,
+            role: Some("r".to_owned()),
+            app: true,
+            admin: true,
+            session: "s",
+            is_session: false,
+            life: Duration::from_secs(900),
+        };
+        keys().sign(token, now).expect("signed")
     }
 
     #[test]
     fn access_tokens_come_back() {
         let now = Timestamp::now();
         let token = keys().verify(&sign(now)).expect("valid").expect("ours");
-        assert_eq!((token.user.as_str(), token.session.as_str()), ("u", "s"));
+        assert_eq!((token.owner, token.session.as_str()), (Owner::User("u".to_owned()), "s"));
         assert_eq!(token.expires.as_second(), now.as_second() + 900);
     }
 
@@ -196,7 +241,9 @@ mod tests {
     #[test]
     fn other_purposes_and_algorithms_are_refused() {
         let claims = Claims {
-            id: "u".to_owned(),
+            id: Some("u".to_owned()),
+            share: None,
+            session: None,
             role: None,
             app_access: true,
             admin_access: true,

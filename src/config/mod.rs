@@ -117,6 +117,36 @@ pub struct AuthConfig {
     pub access_token_ttl: Duration,
     /// Life of a refresh token.
     pub refresh_token_ttl: Duration,
+    /// Life of a session that lives in a cookie.
+    pub session_ttl: Duration,
+    /// Cookie of refresh tokens, in the mode `cookie`.
+    pub refresh_cookie: CookieConfig,
+    /// Cookie of sessions, in the mode `session`.
+    pub session_cookie: CookieConfig,
+}
+
+/// How a cookie is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CookieConfig {
+    /// Its name.
+    pub name: String,
+    /// Hosts below this domain get it too; `None` for the host that wrote it alone.
+    pub domain: Option<String>,
+    /// Sent over https only.
+    pub secure: bool,
+    /// Whether requests from other sites carry it.
+    pub same_site: SameSite,
+}
+
+/// Whether requests from other sites carry a cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameSite {
+    /// Never.
+    Strict,
+    /// When somebody follows a link.
+    Lax,
+    /// Always.
+    None,
 }
 
 /// The database.

@@ -11,8 +11,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::source::{Place, Sources};
 use super::value::{self, Parsed};
 use super::{
-    AdminConfig, AuthConfig, Config, DatabaseConfig, DatabaseTarget, LimitsConfig, LogConfig, LogLevel,
-    LogStyle, ProjectConfig, Secret, ServerConfig, TrustedProxies, settings,
+    AdminConfig, AuthConfig, Config, CookieConfig, DatabaseConfig, DatabaseTarget, LimitsConfig, LogConfig,
+    LogLevel, LogStyle, ProjectConfig, SameSite, Secret, ServerConfig, TrustedProxies, settings,
 };
 
 /// Everything that is wrong with the settings, never empty.
@@ -102,8 +102,10 @@ impl Reader<'_> {
 pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
     let mut reader = Reader { sources, findings: Vec::new(), read: Vec::new() };
     let redis = edge::redis(&mut reader);
+    let server = server(&mut reader);
+    let is_https = server.public_url.starts_with("https://");
     let config = Config {
-        server: server(&mut reader),
+        server,
         admin: AdminConfig {
             email: reader.or("ADMIN_EMAIL", "admin@example.com".to_owned(), value::email),
             password: reader.secret("ADMIN_PASSWORD", 8),
@@ -113,6 +115,9 @@ pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
             secret: reader.secret("SECRET", 32),
             access_token_ttl: reader.or("ACCESS_TOKEN_TTL", Duration::from_secs(900), value::duration),
             refresh_token_ttl: reader.or("REFRESH_TOKEN_TTL", Duration::from_secs(604_800), value::duration),
+            session_ttl: reader.or("SESSION_COOKIE_TTL", Duration::from_secs(86_400), value::duration),
+            refresh_cookie: cookie(&mut reader, &REFRESH_COOKIE, is_https),
+            session_cookie: cookie(&mut reader, &SESSION_COOKIE, is_https),
         },
         database: database(&mut reader),
         limits: LimitsConfig {
@@ -170,6 +175,48 @@ fn hsts(reader: &mut Reader<'_>) -> Option<Duration> {
     let enabled = reader.or("HSTS_ENABLED", false, value::boolean);
     let max_age = reader.or("HSTS_MAX_AGE", Duration::from_secs(180 * 86_400), value::duration);
     enabled.then_some(max_age)
+}
+
+/// Names of the settings of one cookie, and the name that the cookie has by default.
+struct CookieNames {
+    name: &'static str,
+    domain: &'static str,
+    secure: &'static str,
+    same_site: &'static str,
+    default: &'static str,
+}
+
+const REFRESH_COOKIE: CookieNames = CookieNames {
+    name: "REFRESH_TOKEN_COOKIE_NAME",
+    domain: "REFRESH_TOKEN_COOKIE_DOMAIN",
+    secure: "REFRESH_TOKEN_COOKIE_SECURE",
+    same_site: "REFRESH_TOKEN_COOKIE_SAME_SITE",
+    default: "directus_refresh_token",
+};
+
+const SESSION_COOKIE: CookieNames = CookieNames {
+    name: "SESSION_COOKIE_NAME",
+    domain: "SESSION_COOKIE_DOMAIN",
+    secure: "SESSION_COOKIE_SECURE",
+    same_site: "SESSION_COOKIE_SAME_SITE",
+    default: "directus_session_token",
+};
+
+fn cookie(reader: &mut Reader<'_>, names: &CookieNames, is_https: bool) -> CookieConfig {
+    let cookie = CookieConfig {
+        name: reader.or(names.name, names.default.to_owned(), value::cookie_name),
+        domain: reader.optional(names.domain, value::host_name),
+        secure: reader.or(names.secure, is_https, value::boolean),
+        same_site: reader.or(names.same_site, SameSite::Lax, value::same_site),
+    };
+    if cookie.same_site == SameSite::None
+        && !cookie.secure
+        && let Some((_, place)) = reader.sources.get(names.same_site)
+    {
+        let problem = format!("is `none`, which browsers take with {} only", names.secure);
+        reader.findings.push(Finding::new(names.same_site, place, &problem));
+    }
+    cookie
 }
 
 fn database(reader: &mut Reader<'_>) -> DatabaseConfig {
@@ -354,6 +401,9 @@ mod tests {
         check_refused(&[], "", "port = [[1]]", &["PORT (tablature.toml)"]);
         check_refused(&[], "", "port = \n", &["tablature.toml: line 1"]);
         check_refused(&[], "no equals sign here", "", &[".env"]);
+        check_refused(&[("SESSION_COOKIE_SAME_SITE", "none")], "", "", &["SESSION_COOKIE_SECURE only"]);
+        check_refused(&[("SESSION_COOKIE_NAME", "a;b")], "", "", &["SESSION_COOKIE_NAME", "letters"]);
+        check_refused(&[("REFRESH_TOKEN_COOKIE_DOMAIN", "a b; Path=/")], "", "", &["host"]);
     }
 
     #[test]

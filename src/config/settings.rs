@@ -135,6 +135,23 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
             ),
             setting("ACCESS_TOKEN_TTL", "15m", "Life of an access token."),
             setting("REFRESH_TOKEN_TTL", "7d", "Life of a refresh token."),
+            setting(
+                "REFRESH_TOKEN_COOKIE_NAME",
+                "directus_refresh_token",
+                "Cookie of the refresh token, in the mode `cookie`.",
+            ),
+            setting("REFRESH_TOKEN_COOKIE_DOMAIN", "none", "Hosts below this domain get it too."),
+            setting("REFRESH_TOKEN_COOKIE_SECURE", "as in PUBLIC_URL", "It is sent over https only."),
+            setting("REFRESH_TOKEN_COOKIE_SAME_SITE", "lax", "`strict`, `lax` or `none`."),
+            setting("SESSION_COOKIE_TTL", "1d", "Life of a session in the mode `session`, between requests."),
+            setting(
+                "SESSION_COOKIE_NAME",
+                "directus_session_token",
+                "Cookie of the session, in the mode `session`.",
+            ),
+            setting("SESSION_COOKIE_DOMAIN", "none", "Hosts below this domain get it too."),
+            setting("SESSION_COOKIE_SECURE", "as in PUBLIC_URL", "It is sent over https only."),
+            setting("SESSION_COOKIE_SAME_SITE", "lax", "`strict`, `lax` or `none`."),
         ],
     ),
     (
@@ -224,6 +241,7 @@ pub const OWN_PREFIXES: &[&str] = &[
     "QUERY_LIMIT_",
     "RATE_LIMITER_",
     "REFRESH_TOKEN_",
+    "SESSION_COOKIE_",
     "TABLATURE_",
 ];
 

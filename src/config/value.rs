@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{LogLevel, LogStyle, TrustedProxies};
+use super::{LogLevel, LogStyle, SameSite, TrustedProxies};
 
 /// A range of addresses, as `10.0.0.0/8`; a single address is a range of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +127,34 @@ pub(super) fn public_url(value: &str) -> Parsed<String> {
             Ok(value.trim_end_matches('/').to_owned())
         }
         _ => Err("must begin with `http://` or `https://`".to_owned()),
+    }
+}
+
+/// The name of a cookie: letters, digits and signs that mean nothing in a header.
+pub(super) fn cookie_name(value: &str) -> Parsed<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if value.chars().all(is_plain) && value.len() <= 64 {
+        Ok(value.to_owned())
+    } else {
+        Err("must consist of letters, digits, `-`, `_` and `.`, at most 64".to_owned())
+    }
+}
+
+pub(super) fn host_name(value: &str) -> Parsed<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    if value.chars().all(is_plain) && value.len() <= 253 {
+        Ok(value.to_owned())
+    } else {
+        Err("must be the name of a host".to_owned())
+    }
+}
+
+pub(super) fn same_site(value: &str) -> Parsed<SameSite> {
+    match value.to_ascii_lowercase().as_str() {
+        "strict" | "true" => Ok(SameSite::Strict),
+        "lax" => Ok(SameSite::Lax),
+        "none" => Ok(SameSite::None),
+        _ => Err("must be `strict`, `lax` or `none`".to_owned()),
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Hashing is slow on purpose, so it runs on the blocking pool and before any transaction is open.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
 
@@ -23,7 +24,31 @@ pub async fn hash(text: Arc<str>) -> Result<Arc<str>> {
     if is_hash(&text) {
         return Ok(text);
     }
-    tokio::task::spawn_blocking(move || hash_now(&text)).await.map_err(Error::internal)?
+    in_pool(move || hash_now(&text)).await?
+}
+
+/// Runs slow work on passwords in the blocking pool, as many at once as there are cores: each takes 19 MiB and tens of
+/// milliseconds.
+pub async fn in_pool<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    static PERMITS: LazyLock<Semaphore> =
+        LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+    let permit = PERMITS.acquire().await.map_err(Error::internal)?;
+    tokio::task::spawn_blocking(move || {
+        // Given back when the work is done, also when nobody waits for it any more.
+        let _permit = permit;
+        work()
+    })
+    .await
+    .map_err(Error::internal)
+}
+
+/// Whether a hash is weaker than those made here, and is to be made anew when the text is at hand.
+pub fn is_outdated(hash: &str) -> bool {
+    let (memory, passes, _) = COST;
+    let Ok(hash) = argon2::password_hash::phc::PasswordHash::new(hash) else { return true };
+    let cost = Params::try_from(&hash);
+    hash.algorithm.as_str() != "argon2id"
+        || !cost.is_ok_and(|cost| cost.m_cost() >= memory && cost.t_cost() >= passes)
 }
 
 fn hash_now(text: &str) -> Result<Arc<str>> {
@@ -47,5 +72,10 @@ mod tests {
         assert_eq!(hash(first.clone()).await.expect("a hash"), first);
         assert_ne!(hash("secret".into()).await.expect("a hash"), first);
         assert!(!is_hash("$argon2"));
+        assert!(!is_outdated(&first));
+        for weak in [first.replace("m=19456", "m=4096"), first.replace("argon2id", "argon2i"), String::new()]
+        {
+            assert!(is_outdated(&weak), "{weak}");
+        }
     }
 }

@@ -7,13 +7,13 @@ mod items;
 mod limits;
 mod route;
 mod service;
-mod system;
+mod users;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::access::Context;
-use crate::auth::{Authenticator, Client};
+use crate::auth::{Authenticator, Client, Mode};
 use crate::error::{Error, Result};
 use crate::items::ItemsService;
 use crate::project::SchemaStore;
@@ -22,6 +22,7 @@ use crate::schema::Schema;
 use crate::server::{Answer, Call, Credentials, RouteClass, Routes};
 use crate::telemetry::Metrics;
 
+pub use auth::Cookies;
 use route::Route;
 
 /// Everything that endpoints need.
@@ -30,6 +31,8 @@ pub struct Api {
     pub items: ItemsService,
     /// Who is there.
     pub auth: Authenticator,
+    /// Tokens in cookies.
+    pub cookies: Cookies,
     /// The model.
     pub schemas: Arc<SchemaStore>,
     /// Figures.
@@ -79,7 +82,7 @@ impl Routes for Api {
             }
             Route::Me => {
                 let ctx = self.context(call).await?;
-                system::me(self, call, &ctx).await
+                users::me(self, call, &ctx).await
             }
             Route::Info => {
                 self.administrator(call).await?;
@@ -98,6 +101,14 @@ impl Routes for Api {
 }
 
 impl Api {
+    /// A browser stops sending the cookie of a session that is over.
+    fn forget_cookie(&self, call: &Call<'_>, error: &Error) {
+        let is_over = matches!(error, Error::InvalidCredentials | Error::TokenExpired | Error::InvalidToken);
+        if let Some(cookie) = self.cookies.cleared(Mode::Session).filter(|_| is_over) {
+            call.set_cookie(&cookie);
+        }
+    }
+
     /// The model as it is now.
     fn schema(&self) -> Arc<Schema> {
         self.schemas.schema()
@@ -110,7 +121,16 @@ impl Api {
             Credentials::Token(token) => {
                 self.auth.authenticate(&schema, &token, client(call), call.now).await?
             }
-            Credentials::Nobody => self.auth.visit(&schema, client(call), call.now).await?,
+            Credentials::Nobody => match self.cookies.session(call) {
+                Some(token) => {
+                    if changes_something(call) {
+                        self.cookies.check_origin(call)?;
+                    }
+                    let spoken = self.auth.authenticate(&schema, token, client(call), call.now).await;
+                    spoken.inspect_err(|error| self.forget_cookie(call, error))?
+                }
+                None => self.auth.visit(&schema, client(call), call.now).await?,
+            },
         };
         if let Some(user) = &accountability.user {
             call.count_user(user).await?;
@@ -123,6 +143,11 @@ impl Api {
         let ctx = self.context(call).await?;
         if ctx.rules.is_everything() { Ok(ctx) } else { Err(Error::Forbidden) }
     }
+}
+
+/// Whether a request may do more than read.
+fn changes_something(call: &Call<'_>) -> bool {
+    !matches!(call.method.as_str(), "GET" | "SEARCH" | "OPTIONS")
 }
 
 fn client<'a>(call: &Call<'a>) -> Client<'a> {

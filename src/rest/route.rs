@@ -63,7 +63,7 @@ const SYSTEM: &[SystemRoute] = &[
     reads("directus_activity", "/activity", "/activity/{id}"),
     reads("directus_revisions", "/revisions", "/revisions/{id}"),
     reads("directus_files", "/files", "/files/{id}"),
-    reads("directus_folders", "/folders", "/folders/{id}"),
+    writes("directus_folders", "/folders", "/folders/{id}"),
 ];
 
 impl<'a> Route<'a> {
@@ -123,9 +123,9 @@ impl<'a> Route<'a> {
             Route::System(system) if system.is_writable => "GET, HEAD, POST, PATCH, DELETE, SEARCH",
             Route::SystemItem(system, _) if system.is_writable => "GET, HEAD, PATCH, DELETE",
             Route::System(_) => "GET, HEAD, SEARCH",
+            Route::Me => "GET, HEAD, PATCH",
             Route::Sort(_) | Route::Login | Route::Refresh | Route::Logout => "POST",
             Route::SystemItem(..)
-            | Route::Me
             | Route::Providers
             | Route::Ping
             | Route::Health

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Bytes, Payload};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -98,6 +98,20 @@ impl<'a> Call<'a> {
             )),
             (Some(token), None) | (None, Some(token)) if !token.is_empty() => Ok(Credentials::Token(token)),
             _ => Ok(Credentials::Nobody),
+        }
+    }
+
+    /// The value of a cookie; `None` when it is empty.
+    pub fn cookie(&self, name: &str) -> Option<&'a str> {
+        let sent = self.http.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
+        let pairs = sent.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.filter(|(known, value)| *known == name && !value.is_empty()).map(|(_, value)| value).next()
+    }
+
+    /// Sends a cookie with the answer, whatever that is: the text of a `Set-Cookie` header.
+    pub fn set_cookie(&self, cookie: &str) {
+        if let Ok(value) = HeaderValue::from_str(cookie) {
+            self.notes.cookies.borrow_mut().push(value);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What every request passes on its way in and out.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -71,8 +71,16 @@ pub(super) async fn handle<R: Routes>(
     let route = Cell::new("unknown");
 
     let tally = Tally::default();
+    let cookies = RefCell::default();
 
-    let answering = answer(&edge, &request, &mut payload, id, now, Notes { route: &route, tally: &tally });
+    let answering = answer(
+        &edge,
+        &request,
+        &mut payload,
+        id,
+        now,
+        Notes { route: &route, tally: &tally, cookies: &cookies },
+    );
     let result = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
         // What the panic says is in the log already, without the values that it may hold.
         Err(Error::internal(anyhow::anyhow!("a panic, see the line before")))
@@ -87,6 +95,9 @@ pub(super) async fn handle<R: Routes>(
     add_headers(&mut response, id);
     let headers = response.headers_mut();
     tally.add_headers(headers);
+    for cookie in cookies.take() {
+        headers.append(header::SET_COOKIE, cookie);
+    }
     if let Some(cors) = &edge.cors {
         cors.add_headers(&request, headers);
     }
@@ -112,6 +123,7 @@ pub(super) async fn handle<R: Routes>(
 pub(super) struct Notes<'a> {
     pub(super) route: &'a Cell<&'static str>,
     pub(super) tally: &'a Tally,
+    pub(super) cookies: &'a RefCell<Vec<HeaderValue>>,
 }
 
 async fn answer<R: Routes>(
