@@ -10,14 +10,16 @@ use futures::FutureExt as _;
 
 use super::nested::ItemPayload;
 use super::plan::{ItemWrite, Target};
-use super::run::{Run, first_value, key_field};
+use super::run::{Run, key_field};
 use super::service::ItemsService;
 use super::write::{Operation, Prepared};
 use crate::access::Context;
+use crate::db::lock::{Lease, hold_in};
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
 use crate::schema::{CollectionId, FieldId, FieldKind, Schema};
 use crate::sql::write as statements;
+use crate::sql::{Dialect, Statement};
 
 /// Items of one collection, and the references that are set once everything is there.
 struct Load {
@@ -27,13 +29,16 @@ struct Load {
 
 impl ItemsService {
     /// Loads a folder in one transaction and gives the number of items; `None`, and nothing is done, when one of the
-    /// collections holds items already.
+    /// collections holds items already. Of several nodes that start at once, one loads and the others wait for it.
     ///
     /// Fails with `InvalidPayload` for a file that is no list of objects or names no collection.
     pub async fn load_folder(&self, ctx: &Context, folder: &Path) -> Result<Option<usize>> {
         let mut files = read_folder(ctx, folder).await?;
-        if self.is_filled(ctx, files.keys().copied()).await? {
-            return Ok(None);
+        let first_keys = self.first_keys(ctx, files.keys().copied())?;
+        for statement in &first_keys {
+            if !self.database.rows(statement).await?.is_empty() {
+                return Ok(None);
+            }
         }
         let order = in_order(&ctx.schema, &files)?;
         let mut loads = Vec::with_capacity(order.len());
@@ -44,11 +49,35 @@ impl ItemsService {
             let waiting: HashSet<CollectionId> = files.keys().copied().chain([id]).collect();
             loads.push(self.prepare_load(ctx, id, payloads, &waiting).await?);
         }
+        let lease = match self.database.dialect() {
+            Dialect::Mysql => Some(Lease::acquire(&self.database).await?),
+            Dialect::Sqlite | Dialect::Postgres => None,
+        };
+        let loaded = self.load_if_empty(ctx, first_keys, loads).await;
+        if let Some(lease) = lease {
+            lease.release().await?;
+        }
+        Ok(loaded?.then_some(count))
+    }
+
+    /// Writes everything, unless another node was faster.
+    async fn load_if_empty(
+        &self,
+        ctx: &Context,
+        first_keys: Vec<Statement>,
+        loads: Vec<Load>,
+    ) -> Result<bool> {
         let with = self.run_context(ctx);
         let committed = self
             .database
             .transaction(move |tx| {
                 async move {
+                    hold_in(tx).await?;
+                    for statement in &first_keys {
+                        if !tx.rows(statement).await?.is_empty() {
+                            return Ok((false, Vec::new()));
+                        }
+                    }
                     let mut run = Run::new(tx, with);
                     let mut later = Vec::new();
                     for load in loads {
@@ -58,33 +87,31 @@ impl ItemsService {
                     for item in later {
                         run.set_columns(&item).await?;
                     }
-                    run.finish().await
+                    Ok((true, run.finish().await?))
                 }
                 .boxed()
             })
             .await?;
-        self.events.dispatch(committed);
-        Ok(Some(count))
+        let (events, is_loaded) = committed.split();
+        self.events.dispatch(events);
+        Ok(is_loaded)
     }
 
-    async fn is_filled(
+    /// Asks for an item of each of these collections.
+    fn first_keys(
         &self,
         ctx: &Context,
         collections: impl Iterator<Item = CollectionId>,
-    ) -> Result<bool> {
-        for id in collections {
-            let collection = ctx.schema.collection(id);
+    ) -> Result<Vec<Statement>> {
+        collections
+            .map(|id| ctx.schema.collection(id))
             // Users and roles are there before any data is.
-            if collection.is_system() {
-                continue;
-            }
-            let statement =
-                statements::select_first_key(self.database.dialect(), collection, key_field(collection)?);
-            if self.database.rows(&statement).await?.into_iter().find_map(first_value).is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+            .filter(|collection| !collection.is_system())
+            .map(|collection| {
+                let key = key_field(collection)?;
+                Ok(statements::select_first_key(self.database.dialect(), collection, key))
+            })
+            .collect()
     }
 
     /// Checks items; references to collections that are still `waiting` (its own included) are taken out, to be set later.

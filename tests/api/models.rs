@@ -318,3 +318,35 @@ async fn demonstration_data_is_loaded_once() {
     })
     .await;
 }
+
+/// Several nodes that start at once on a database that holds nothing: one of them fills it, all of them serve.
+#[tokio::test]
+async fn nodes_that_start_at_once_fill_a_database_once() {
+    each_database(async |engine| {
+        let database = Database::fresh(engine).await;
+        let folder = root().join("collections");
+        let data = folder.join("_data");
+        let builder =
+            Server::builder(&database).collections(&folder).set("DEMO_DATA", data.to_str().unwrap());
+        let (first, second, third) = tokio::join!(builder.start(), builder.start(), builder.start());
+        let companies = std::fs::read(data.join("companies.json")).unwrap();
+        let companies = serde_json::from_slice::<Vec<Value>>(&companies).unwrap().len() as i64;
+        for server in [&first, &second, &third] {
+            let query = json!({ "fields": "id", "limit": 0, "meta": "total_count" });
+            let page = server.admin().items("companies", query).await;
+            assert_eq!(page.json()["meta"]["total_count"], companies);
+        }
+        let filled = [
+            ("directus_users", "email = 'admin@example.com'"),
+            ("directus_roles", "name = 'Administrator'"),
+            ("directus_policies", "name = 'Administrator'"),
+            ("directus_activity", "collection = 'companies' AND action = 'create'"),
+        ];
+        for (table, condition) in filled {
+            let expected = if table == "directus_activity" { companies } else { 1 };
+            assert_eq!(database.count(table, condition).await, expected, "{table} where {condition}");
+        }
+        assert_eq!(first.printed().matches("loaded demonstration data").count(), 1, "of all three");
+    })
+    .await;
+}
