@@ -342,9 +342,11 @@ impl<'a> Builder<'a> {
     fn operand(&self, operand: &Operand) -> Expr {
         let param = match &operand.value {
             Scalar::Null => Param::Null(match dialect::list_kind(self.dialect, &operand.column_type) {
+                super::ListKind::Bool => NullKind::Bool,
                 super::ListKind::Int => NullKind::Int,
                 super::ListKind::Float => NullKind::Float,
                 super::ListKind::Text => NullKind::Text,
+                super::ListKind::Bytes => NullKind::Bytes,
             }),
             value => Param::Value(dialect::stored(self.dialect, value, &operand.column_type)),
         };

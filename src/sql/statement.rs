@@ -29,15 +29,15 @@ pub struct Statement {
 
 /// The value of a placeholder, already in the form that this database stores.
 ///
-/// PostgreSQL is sent `int8`, `float8`, `bool`, `text`, `bytea`, `int8[]` or `text[]`; a cast in the SQL text turns it into what
-/// the column is (`CAST($1 AS uuid)`). MariaDB is sent lists as one JSON array. SQLite is sent lists through `rarray`.
+/// PostgreSQL is sent `int8`, `float8`, `bool`, `text`, `bytea` or an array of one of them; a cast in the SQL text turns it into
+/// what the column is (`CAST($1 AS uuid)`). MariaDB is sent lists as one JSON array. SQLite is sent lists through `rarray`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Param {
     /// One value.
     Value(Scalar),
     /// Null where other values of this kind may stand: PostgreSQL keeps the type that a placeholder was first sent with.
     Null(NullKind),
-    /// Any number of values, none of them null.
+    /// Any number of values; none of them is null where they are keys.
     List(ListKind, Vec<Scalar>),
     /// The keys of the rows of the level above, known only when that level has been read.
     ParentKeys(ListKind),
@@ -61,12 +61,16 @@ pub enum NullKind {
 /// What a list holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ListKind {
+    /// True or false.
+    Bool,
     /// Whole numbers.
     Int,
     /// Floating point numbers.
     Float,
     /// Texts (UUIDs, dates and decimals among them).
     Text,
+    /// Bytes.
+    Bytes,
 }
 
 /// The smallest question there is.

@@ -7,9 +7,6 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
 use super::ident::{push_quoted, quote};
 use super::{Dialect, ListKind, NullKind, Param, Statement};
 use crate::filter::Scalar;
@@ -34,8 +31,8 @@ pub enum Insert {
 
 /// Inserts rows that all name the same columns.
 ///
-/// `INSERT INTO "t" ("a", "b") VALUES (?1, ?2)`; many rows are one prepared statement run again and again on SQLite, one
-/// `json_to_recordset` on PostgreSQL, and lists of `VALUES` on MariaDB. With `counted`, a statement returns the keys that the
+/// `INSERT INTO "t" ("a", "b") VALUES (?1, ?2)`; many rows are one prepared statement run again and again on SQLite,
+/// one list per column on PostgreSQL, and lists of `VALUES` on MariaDB. With `counted`, a statement returns the keys that the
 /// database counted, in the order of the rows (MariaDB: the caller asks for the first).
 pub fn insert(
     dialect: Dialect,
@@ -52,7 +49,7 @@ pub fn insert(
             Insert::Each(statement, rows)
         }
         Dialect::Postgres if rows.len() > 1 => {
-            Insert::Statements(vec![insert_recordset(collection, columns, &rows, counted)])
+            Insert::Statements(vec![insert_lists(collection, columns, rows, counted)])
         }
         Dialect::Postgres | Dialect::Mysql => {
             let types = column_types(collection, columns);
@@ -124,71 +121,49 @@ fn insert_head(dialect: Dialect, collection: &Collection, columns: &[FieldId]) -
     text
 }
 
-/// Many rows in one JSON parameter, so that the text does not depend on how many.
-fn insert_recordset(
+/// Many rows with one list per column, so that the text does not depend on how many.
+fn insert_lists(
     collection: &Collection,
     columns: &[FieldId],
-    rows: &[WriteRow],
+    rows: Vec<WriteRow>,
     counted: Option<FieldId>,
 ) -> Statement {
     let dialect = Dialect::Postgres;
     let types = column_types(collection, columns);
     let mut text = insert_head(dialect, collection, columns);
-    text.push_str(" SELECT ");
-    for (position, column_type) in types.iter().enumerate() {
-        if position > 0 {
-            text.push(',');
+    let mut params = Vec::with_capacity(types.len().max(1));
+    if types.is_empty() {
+        text.push_str(" SELECT FROM generate_series(1,CAST($1 AS int8))");
+        params.push(Param::Value(Scalar::Int(rows.len() as i64)));
+    } else {
+        let (mut lists, mut names) = (String::new(), String::new());
+        text.push_str(" SELECT ");
+        for (position, column_type) in types.iter().enumerate() {
+            if position > 0 {
+                text.push(',');
+                lists.push(',');
+            }
+            let (sent, stored) = (sent_type(column_type), postgres_type(column_type));
+            let _ = match sent == stored {
+                true => write!(text, "r.c{position}"),
+                false => write!(text, "CAST(r.c{position} AS {stored})"),
+            };
+            let _ = write!(lists, "CAST(${} AS {sent}[])", position + 1);
+            let _ = write!(names, "c{position},");
         }
-        push_recordset_value(&mut text, position, column_type);
+        let _ = write!(text, " FROM unnest({lists}) WITH ORDINALITY AS r({names}n) ORDER BY r.n");
+        let mut values: Vec<Vec<Scalar>> = types.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+        for row in rows {
+            for (list, value) in values.iter_mut().zip(row) {
+                list.push(value);
+            }
+        }
+        params.extend(
+            types.iter().zip(values).map(|(column_type, list)| Param::List(sent_kind(column_type), list)),
+        );
     }
-    // A record needs a column even where the rows name none.
-    let names: Vec<String> = (0..types.len().max(1)).map(|position| format!("c{position}")).collect();
-    let _ = write!(
-        text,
-        " FROM ROWS FROM (json_to_recordset(CAST($1 AS json)) AS ({})) WITH ORDINALITY AS r({},n) ORDER BY r.n",
-        names.iter().map(|name| format!("{name} text")).collect::<Vec<_>>().join(","),
-        names.join(","),
-    );
     let returned = push_returning(&mut text, dialect, collection, counted.as_slice());
-    let document = recordset(rows.iter().map(Vec::as_slice));
-    Statement {
-        text: text.into(),
-        params: vec![Param::Value(Scalar::Text(document.into()))],
-        columns: returned,
-    }
-}
-
-/// Rows as a JSON array of objects `c0`, `c1`, ...; nulls are left out.
-fn recordset<'r>(rows: impl Iterator<Item = &'r [Scalar]>) -> String {
-    let mut document = String::from("[");
-    for (number, row) in rows.enumerate() {
-        document.push_str(if number == 0 { "{" } else { ",{" });
-        let mut is_first = true;
-        for (position, value) in row.iter().enumerate() {
-            if *value == Scalar::Null {
-                continue;
-            }
-            let _ = write!(document, "{}\"c{position}\":", if is_first { "" } else { "," });
-            is_first = false;
-            match value {
-                Scalar::Null => {}
-                Scalar::Bool(value) => document.push_str(if *value { "\"true\"" } else { "\"false\"" }),
-                Scalar::Int(value) => {
-                    let _ = write!(document, "\"{value}\"");
-                }
-                Scalar::Float(value) => {
-                    let _ = write!(document, "\"{value:e}\"");
-                }
-                Scalar::Text(value) => push_json_text(&mut document, value),
-                Scalar::Bytes(value) => {
-                    let _ = write!(document, "\"{}\"", BASE64.encode(value));
-                }
-            }
-        }
-        document.push('}');
-    }
-    document.push(']');
-    document
+    Statement { text: text.into(), params, columns: returned }
 }
 
 /// Writes a text as JSON, quotes included.
@@ -210,13 +185,6 @@ pub fn push_json_text(out: &mut String, text: &str) {
     }
     out.push_str(rest);
     out.push('"');
-}
-
-fn push_recordset_value(text: &mut String, position: usize, column_type: &ColumnType) {
-    let _ = match column_type {
-        ColumnType::Binary => write!(text, "decode(r.c{position},'base64')"),
-        other => write!(text, "CAST(r.c{position} AS {})", postgres_type(other)),
-    };
 }
 
 /// Changes columns of the rows with these keys.
@@ -529,12 +497,12 @@ pub fn stored(dialect: Dialect, column_type: &ColumnType, value: Scalar) -> Para
 
 /// As what the values of a column are sent.
 fn null_kind(column_type: &ColumnType) -> NullKind {
-    match column_type {
-        ColumnType::Boolean => NullKind::Bool,
-        ColumnType::Integer | ColumnType::BigInteger => NullKind::Int,
-        ColumnType::Float => NullKind::Float,
-        ColumnType::Binary => NullKind::Bytes,
-        _ => NullKind::Text,
+    match sent_kind(column_type) {
+        ListKind::Bool => NullKind::Bool,
+        ListKind::Int => NullKind::Int,
+        ListKind::Float => NullKind::Float,
+        ListKind::Text => NullKind::Text,
+        ListKind::Bytes => NullKind::Bytes,
     }
 }
 
@@ -561,19 +529,36 @@ fn push_placeholder(text: &mut String, dialect: Dialect, number: usize, column_t
     let _ = match dialect {
         Dialect::Sqlite => write!(text, "?{number}"),
         Dialect::Mysql => write!(text, "?"),
-        Dialect::Postgres => match column_type {
-            ColumnType::String { .. }
-            | ColumnType::Text
-            | ColumnType::Csv
-            | ColumnType::Hash
-            | ColumnType::Unknown { .. } => write!(text, "CAST(${number} AS text)"),
-            ColumnType::Integer | ColumnType::BigInteger => write!(text, "CAST(${number} AS int8)"),
-            ColumnType::Float => write!(text, "CAST(${number} AS float8)"),
-            ColumnType::Boolean => write!(text, "CAST(${number} AS bool)"),
-            ColumnType::Binary => write!(text, "CAST(${number} AS bytea)"),
-            other => write!(text, "CAST(CAST(${number} AS text) AS {})", postgres_type(other)),
-        },
+        Dialect::Postgres => {
+            let (sent, stored) = (sent_type(column_type), postgres_type(column_type));
+            if sent == stored {
+                write!(text, "CAST(${number} AS {sent})")
+            } else {
+                write!(text, "CAST(CAST(${number} AS {sent}) AS {stored})")
+            }
+        }
     };
+}
+
+/// What PostgreSQL is sent the values of a column as.
+fn sent_type(column_type: &ColumnType) -> &'static str {
+    match sent_kind(column_type) {
+        ListKind::Bool => "bool",
+        ListKind::Int => "int8",
+        ListKind::Float => "float8",
+        ListKind::Text => "text",
+        ListKind::Bytes => "bytea",
+    }
+}
+
+fn sent_kind(column_type: &ColumnType) -> ListKind {
+    match column_type {
+        ColumnType::Boolean => ListKind::Bool,
+        ColumnType::Integer | ColumnType::BigInteger => ListKind::Int,
+        ColumnType::Float => ListKind::Float,
+        ColumnType::Binary => ListKind::Bytes,
+        _ => ListKind::Text,
+    }
 }
 
 /// The type that a text is cast to before it reaches a column.

@@ -159,32 +159,32 @@ fn add_null(arguments: &mut PgArguments, kind: crate::sql::NullKind) -> Added {
     }
 }
 
+/// A value of another kind than the list's is a null, which is what a null is, too.
 fn add_list(arguments: &mut PgArguments, kind: ListKind, values: &[Scalar]) -> Added {
+    fn column<'v, T>(values: &'v [Scalar], get: impl Fn(&'v Scalar) -> Option<T>) -> Vec<Option<T>> {
+        values.iter().map(get).collect()
+    }
     match kind {
-        ListKind::Int => {
-            let values: Vec<i64> = values
-                .iter()
-                .filter_map(|value| if let Scalar::Int(value) = value { Some(*value) } else { None })
-                .collect();
-            arguments.add(values)
-        }
-        ListKind::Float => {
-            let values: Vec<f64> = values
-                .iter()
-                .filter_map(|value| if let Scalar::Float(value) = value { Some(*value) } else { None })
-                .collect();
-            arguments.add(values)
-        }
-        ListKind::Text => {
-            let values: Vec<Option<&str>> = values
-                .iter()
-                .map(|value| match value {
-                    Scalar::Text(text) => Some(&**text),
-                    _ => None,
-                })
-                .collect();
-            arguments.add(values)
-        }
+        ListKind::Bool => arguments.add(column(values, |value| match value {
+            Scalar::Bool(value) => Some(*value),
+            _ => None,
+        })),
+        ListKind::Int => arguments.add(column(values, |value| match value {
+            Scalar::Int(value) => Some(*value),
+            _ => None,
+        })),
+        ListKind::Float => arguments.add(column(values, |value| match value {
+            Scalar::Float(value) => Some(*value),
+            _ => None,
+        })),
+        ListKind::Text => arguments.add(column(values, |value| match value {
+            Scalar::Text(text) => Some(&**text),
+            _ => None,
+        })),
+        ListKind::Bytes => arguments.add(column(values, |value| match value {
+            Scalar::Bytes(bytes) => Some(&**bytes),
+            _ => None,
+        })),
     }
 }
 

@@ -86,12 +86,12 @@ fn many_rows() {
         |dialect| inserted(dialect, 2),
         [
             r#"INSERT INTO "or`der" ("to""tal","at","owner") VALUES (?1,?2,?3) RETURNING "id""#,
-            r#"INSERT INTO "or`der" ("to""tal","at","owner") SELECT CAST(r.c0 AS numeric(12,2)),CAST(r.c1 AS timestamptz),CAST(r.c2 AS uuid) FROM ROWS FROM (json_to_recordset(CAST($1 AS json)) AS (c0 text,c1 text,c2 text)) WITH ORDINALITY AS r(c0,c1,c2,n) ORDER BY r.n RETURNING "id""#,
+            r#"INSERT INTO "or`der" ("to""tal","at","owner") SELECT CAST(r.c0 AS numeric(12,2)),CAST(r.c1 AS timestamptz),CAST(r.c2 AS uuid) FROM unnest(CAST($1 AS text[]),CAST($2 AS text[]),CAST($3 AS text[])) WITH ORDINALITY AS r(c0,c1,c2,n) ORDER BY r.n RETURNING "id""#,
             r#"INSERT INTO `or``der` (`to"tal`,`at`,`owner`) VALUES (?,?,?),(?,?,?)"#,
         ],
         [
             "150 '2026-03-02T10:00:00.000Z' Null(Text)",
-            r#"'[{"c0":"1.50","c1":"2026-03-02T10:00:00.000Z"},{"c0":"1.50","c1":"2026-03-02T10:00:00.000Z"}]'"#,
+            r#"Text["'1.50'", "'1.50'"] Text["'2026-03-02T10:00:00.000Z'", "'2026-03-02T10:00:00.000Z'"] Text["Null", "Null"]"#,
             "'1.50' '2026-03-02 10:00:00.000' Null(Text) '1.50' '2026-03-02 10:00:00.000' Null(Text)",
         ],
     );
@@ -111,6 +111,10 @@ fn a_row_of_nothing() {
     };
     assert_eq!(&*text(Dialect::Sqlite, 1), r#"INSERT INTO "or`der" DEFAULT VALUES RETURNING "id""#);
     assert_eq!(&*text(Dialect::Postgres, 1), r#"INSERT INTO "or`der" DEFAULT VALUES RETURNING "id""#);
+    assert_eq!(
+        &*text(Dialect::Postgres, 2),
+        r#"INSERT INTO "or`der" SELECT FROM generate_series(1,CAST($1 AS int8)) RETURNING "id""#
+    );
     assert_eq!(&*text(Dialect::Mysql, 2), "INSERT INTO `or``der` () VALUES (),()");
 }
 
