@@ -11,6 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::access::{AccessRules, Accountability, Context};
+use crate::auth::providers::Providers;
 use crate::auth::{self, Authenticator, NewAdministrator};
 use crate::cache::Redis;
 use crate::config::{Config, CorsConfig, DatabaseTarget, LimitsConfig, Origins, ServerConfig};
@@ -18,6 +19,7 @@ use crate::db::{Database, Settings, Target};
 use crate::error::{Error, Result};
 use crate::events::{Events, Hooks};
 use crate::items::{ItemsService, ItemsSettings};
+use crate::outbound::Outbound;
 use crate::project::{Project, Watch};
 use crate::query::QueryLimits;
 use crate::rest::{Api, Cookies};
@@ -64,9 +66,11 @@ impl App {
         let events = Events::start(db.clone(), hooks);
         let items = ItemsService::new(db.clone(), events.clone(), items_settings(&config.limits));
         load_demo_data(&items, &config, &project).await?;
+        let outbound = Arc::new(Outbound::new(&config.outgoing));
         let api = Arc::new(Api {
             items,
             auth: Authenticator::new(db.clone(), &secret, &config.auth),
+            providers: Providers::new(&config.providers, &config.server.public_url, &secret, outbound)?,
             cookies: Cookies::new(&config.auth, origins(&config.server)),
             schemas,
             metrics: metrics.clone(),

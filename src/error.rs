@@ -127,6 +127,9 @@ pub enum Error {
         /// What is going on.
         reason: String,
     },
+    /// The user signs in elsewhere than with this provider.
+    #[error("Invalid provider.")]
+    InvalidProvider,
     /// Somebody asks more often than allowed.
     #[error("Too many requests, retry after {retry_after_s}s.")]
     RequestsExceeded {
@@ -219,6 +222,7 @@ impl Error {
             Error::UnsupportedMediaType { .. } => "UNSUPPORTED_MEDIA_TYPE",
             Error::UnprocessableContent { .. } => "UNPROCESSABLE_CONTENT",
             Error::Conflict { .. } => "CONFLICT",
+            Error::InvalidProvider => "INVALID_PROVIDER",
             Error::RequestsExceeded { .. } => "REQUESTS_EXCEEDED",
             Error::ServiceUnavailable { .. } => "SERVICE_UNAVAILABLE",
             Error::StatementTimeout { .. } => "STATEMENT_TIMEOUT",
@@ -263,6 +267,7 @@ impl Error {
             }
             Error::Internal { id, .. } => json!({ "id": id.to_string() }),
             Error::Forbidden
+            | Error::InvalidProvider
             | Error::InvalidCredentials
             | Error::InvalidToken
             | Error::TokenExpired

@@ -7,6 +7,7 @@ mod callers;
 mod directory;
 mod login;
 mod password;
+pub mod providers;
 mod secret;
 mod sessions;
 mod setup;

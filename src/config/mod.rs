@@ -4,6 +4,7 @@
 //! them all. Every mistake is found at once and named. Nothing here knows what a setting is used for.
 
 mod edge;
+mod provider;
 mod read;
 mod secret;
 pub mod settings;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use edge::{CorsConfig, Origins, OutgoingConfig, Rate, RateLimitsConfig, Reachable};
+pub use provider::{ClientAuth, ProviderConfig, ProviderDriver, ProviderMode, ProvidersConfig};
 pub use read::ConfigErrors;
 pub use secret::Secret;
 pub use source::Sources;
@@ -37,6 +39,8 @@ pub struct Config {
     pub rate_limits: RateLimitsConfig,
     /// Address of Redis, with credentials.
     pub redis: Option<Secret<String>>,
+    /// Who signs people in beside us.
+    pub providers: ProvidersConfig,
     /// Where the server itself may ask.
     pub outgoing: OutgoingConfig,
     /// Logs.

@@ -1,6 +1,7 @@
 //! Reads every setting, collecting what is wrong.
 
 mod edge;
+mod provider;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -86,7 +87,7 @@ impl Reader<'_> {
         for (name, place) in self.sources.names() {
             let is_ours =
                 place == Place::Toml || settings::OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-            if !is_ours || settings::find(name).is_some() {
+            if !is_ours || settings::find(name).is_some() || settings::is_of_provider(name) {
                 continue;
             }
             let nearest = settings::all()
@@ -132,6 +133,7 @@ pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
         rate_limits: edge::rate_limits(&mut reader, redis.is_some()),
         redis,
         outgoing: edge::outgoing(&mut reader),
+        providers: provider::providers(&mut reader),
         log: LogConfig {
             level: reader.or("LOG_LEVEL", LogLevel::Info, value::log_level),
             style: reader.or("LOG_STYLE", LogStyle::Raw, value::log_style),

@@ -98,6 +98,17 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
         ],
     ),
     (
+        "Signing in elsewhere",
+        &[
+            setting(
+                "AUTH_PROVIDERS",
+                "none",
+                "Names of providers of OpenID Connect and OAuth 2.0; the settings of each follow below.",
+            ),
+            setting("AUTH_DISABLE_DEFAULT", "false", "Nobody signs in with e-mail and password."),
+        ],
+    ),
+    (
         "Requests of the server",
         &[
             setting(
@@ -222,10 +233,66 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
     ),
 ];
 
+/// What each provider has, behind `AUTH_` and its name in capitals.
+pub const PROVIDER_SETTINGS: &[Setting] = &[
+    setting("DRIVER", "required", "`openid` or `oauth2`."),
+    setting("CLIENT_ID", "required", "Who we are to the provider."),
+    setting("CLIENT_SECRET", "none", "What proves it."),
+    setting(
+        "CLIENT_TOKEN_ENDPOINT_AUTH_METHOD",
+        "client_secret_basic",
+        "How it is sent: `client_secret_basic`, `client_secret_post` or `none`.",
+    ),
+    setting("ISSUER_URL", "required for openid", "Address of the issuer, or of its discovery document."),
+    setting("AUTHORIZE_URL", "required for oauth2", "Where people sign in."),
+    setting("ACCESS_URL", "required for oauth2", "Where a code becomes a token."),
+    setting("PROFILE_URL", "required for oauth2", "Where a token becomes a profile."),
+    setting("SCOPE", "openid profile email; email", "What is asked for."),
+    setting("PARAMS", "none", "Further parameters of the address where people sign in, as a JSON object."),
+    setting(
+        "IDENTIFIER_KEY",
+        "sub; the e-mail",
+        "Claim that tells people apart and never changes. An e-mail counts when the provider says that it verified it.",
+    ),
+    setting("EMAIL_KEY", "email", "Claim with the e-mail. Dots lead into objects, here and below."),
+    setting("FIRST_NAME_KEY", "given_name", "Claim with the first name."),
+    setting("LAST_NAME_KEY", "family_name", "Claim with the last name."),
+    setting("ALLOW_PUBLIC_REGISTRATION", "false", "Who is unknown is made a user."),
+    setting("REQUIRE_VERIFIED_EMAIL", "false", "Only those whose e-mail the provider verified."),
+    setting("DEFAULT_ROLE_ID", "none", "Role of new users."),
+    setting("SYNC_USER_INFO", "false", "Names and e-mail follow the provider at each sign-in."),
+    setting(
+        "ROLE_MAPPING",
+        "none",
+        "Roles by group, `{\"group\":\"role id\"}`. The first that fits is the role from then on; without one it is \
+         DEFAULT_ROLE_ID.",
+    ),
+    setting("GROUP_CLAIM_NAME", "groups", "Claim with the groups."),
+    setting(
+        "REDIRECT_ALLOW_LIST",
+        "none",
+        "Addresses outside of PUBLIC_URL where people may be sent afterwards.",
+    ),
+    setting("MODE", "session", "How a browser keeps its session: `session` or `cookie`."),
+    setting("LABEL", "none", "Name that people see."),
+    setting("ICON", "account_circle", "Icon that people see."),
+];
+
+/// Whether a name is that of a setting of a provider, listed or not.
+pub fn is_of_provider(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("AUTH_") else { return false };
+    PROVIDER_SETTINGS.iter().any(|setting| {
+        rest.strip_suffix(setting.name)
+            .and_then(|provider| provider.strip_suffix('_'))
+            .is_some_and(|provider| !provider.is_empty())
+    })
+}
+
 /// Beginnings of names in the environment that nobody but us uses: what begins so and is no setting is a mistake.
 pub const OWN_PREFIXES: &[&str] = &[
     "ACCESS_TOKEN_",
     "ADMIN_",
+    "AUTH_",
     "CORS_",
     "DB_",
     "HSTS_",
@@ -273,11 +340,15 @@ pub fn documentation() -> String {
          Durations are written `500ms`, `30s`, `15m`, `2h`, `7d`; a bare number is milliseconds. This page is made from the table in\n\
          `src/config/settings.rs`: `tablature settings > docs/configuration.md`.\n",
     );
-    for (group, settings) in SETTINGS {
+    let mut table = |group: &str, prefix: &str, settings: &[Setting]| {
         page.push_str(&format!("\n## {group}\n\n| name | default | decides |\n| --- | --- | --- |\n"));
-        for setting in *settings {
-            page.push_str(&format!("| `{}` | {} | {} |\n", setting.name, setting.default, setting.about));
+        for Setting { name, default, about } in settings {
+            page.push_str(&format!("| `{prefix}{name}` | {default} | {about} |\n"));
         }
+    };
+    for (group, settings) in SETTINGS {
+        table(group, "", settings);
     }
+    table("Each provider of AUTH_PROVIDERS", "AUTH_<NAME>_", PROVIDER_SETTINGS);
     page
 }

@@ -11,10 +11,6 @@ use crate::server::{Answer, Call, object};
 
 pub use cookies::Cookies;
 
-pub(super) fn providers() -> Answer {
-    Answer::Document(json!({ "data": [], "disableDefault": false }))
-}
-
 pub(super) async fn login(api: &Api, call: &mut Call<'_>) -> Result<Answer> {
     let body = object(call.json().await?)?;
     let email = text(&body, "email")?;

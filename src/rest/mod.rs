@@ -5,6 +5,7 @@
 mod auth;
 mod items;
 mod limits;
+mod providers;
 mod route;
 mod service;
 mod users;
@@ -13,6 +14,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::access::Context;
+use crate::auth::providers::Providers;
 use crate::auth::{Authenticator, Client, Mode};
 use crate::error::{Error, Result};
 use crate::items::ItemsService;
@@ -31,6 +33,8 @@ pub struct Api {
     pub items: ItemsService,
     /// Who is there.
     pub auth: Authenticator,
+    /// Who signs people in beside us.
+    pub providers: Providers,
     /// Tokens in cookies.
     pub cookies: Cookies,
     /// The model.
@@ -56,8 +60,11 @@ impl Routes for Api {
         match route {
             Route::Ping => Ok(service::ping()),
             Route::Health => service::health(self, call).await,
-            Route::Providers => Ok(auth::providers()),
+            Route::Providers => providers::list(self, call),
+            Route::Login if self.providers.disable_default => Err(not_found(call)),
             Route::Login => auth::login(self, call).await,
+            Route::Depart(provider) => providers::depart(self, call, provider).await,
+            Route::Arrive(provider) => providers::arrive(self, call, provider).await,
             Route::Refresh => auth::refresh(self, call).await,
             Route::Logout => auth::logout(self, call).await,
             Route::Items(collection) => {

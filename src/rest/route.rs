@@ -21,6 +21,10 @@ pub(super) enum Route<'a> {
     Providers,
     /// `/auth/login`
     Login,
+    /// `/auth/login/{provider}`
+    Depart(&'a str),
+    /// `/auth/login/{provider}/callback`
+    Arrive(&'a str),
     /// `/auth/refresh`
     Refresh,
     /// `/auth/logout`
@@ -81,6 +85,8 @@ impl<'a> Route<'a> {
                 "logout" => Route::Logout,
                 _ => return None,
             },
+            [a, b, provider] if a == "auth" && b == "login" => Route::Depart(provider),
+            [a, b, provider, c] if a == "auth" && b == "login" && c == "callback" => Route::Arrive(provider),
             [a, b] if a == "server" => match b.as_ref() {
                 "ping" => Route::Ping,
                 "health" => Route::Health,
@@ -106,6 +112,8 @@ impl<'a> Route<'a> {
             Route::Sort(_) => "/utils/sort/{collection}",
             Route::Providers => "/auth",
             Route::Login => "/auth/login",
+            Route::Depart(_) => "/auth/login/{provider}",
+            Route::Arrive(_) => "/auth/login/{provider}/callback",
             Route::Refresh => "/auth/refresh",
             Route::Logout => "/auth/logout",
             Route::Ping => "/server/ping",
@@ -124,9 +132,11 @@ impl<'a> Route<'a> {
             Route::SystemItem(system, _) if system.is_writable => "GET, HEAD, PATCH, DELETE",
             Route::System(_) => "GET, HEAD, SEARCH",
             Route::Me => "GET, HEAD, PATCH",
+            Route::Arrive(_) => "GET, HEAD, POST",
             Route::Sort(_) | Route::Login | Route::Refresh | Route::Logout => "POST",
             Route::SystemItem(..)
             | Route::Providers
+            | Route::Depart(_)
             | Route::Ping
             | Route::Health
             | Route::Info
@@ -164,7 +174,10 @@ mod tests {
         check("roles/me", Some("/roles/{id}"));
         check("utils/sort/a", Some("/utils/sort/{collection}"));
         check("auth/login", Some("/auth/login"));
-        check("auth/login/nope", None);
+        check("auth/login/idp", Some("/auth/login/{provider}"));
+        check("auth/login/idp/callback", Some("/auth/login/{provider}/callback"));
+        check("auth/login/idp/nope", None);
+        check("auth/refresh/idp", None);
         check("server/nope", None);
         check("metrics", Some("/metrics"));
         check("", None);

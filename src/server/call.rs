@@ -131,6 +131,19 @@ impl<'a> Call<'a> {
         self.parse(&bytes)
     }
 
+    /// The body as a form of the web, names and values in order. Only for those who know what a form of another site may do.
+    ///
+    /// Fails with `UnsupportedMediaType` when it is something else.
+    pub async fn form(&mut self) -> Result<Vec<(String, String)>> {
+        let bytes = self.bytes().await?;
+        let content_type = self.header("content-type").unwrap_or_default();
+        if !media_type(content_type).eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(unsupported(content_type));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|_| Error::payload("the form is not UTF-8."))?;
+        path::pairs(text)
+    }
+
     /// A body that was read before, as JSON; like [`Call::json`].
     pub fn parse(&self, bytes: &[u8]) -> Result<Option<Value>> {
         if bytes.is_empty() {
@@ -139,17 +152,22 @@ impl<'a> Call<'a> {
         let content_type = self.header("content-type").unwrap_or_default();
         if !is_json(content_type) {
             // A form of another site can send these without asking, so none of them may change anything.
-            let media_type =
-                content_type.split(';').next().unwrap_or_default().trim().chars().take(100).collect();
-            return Err(Error::UnsupportedMediaType { media_type });
+            return Err(unsupported(content_type));
         }
         body::parse_json(bytes, self.limits).map(Some)
     }
 }
 
+fn media_type(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
+fn unsupported(content_type: &str) -> Error {
+    Error::UnsupportedMediaType { media_type: media_type(content_type).chars().take(100).collect() }
+}
+
 fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    let media_type = media_type.to_ascii_lowercase();
+    let media_type = media_type(content_type).to_ascii_lowercase();
     media_type == "application/json"
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }

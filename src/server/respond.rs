@@ -22,6 +22,10 @@ pub enum Answer {
     Empty,
     /// Nothing to tell, with status 200, where the public API does so.
     Done,
+    /// Go there instead.
+    Redirect(String),
+    /// Go there instead, and with `GET` whatever this was.
+    SeeOther(String),
     /// The methods that this route has.
     Methods(&'static str),
 }
@@ -40,11 +44,24 @@ pub(super) fn answer(answer: Answer) -> HttpResponse {
         Answer::Text(media_type, text) => HttpResponse::Ok().content_type(media_type).body(text),
         Answer::Empty => HttpResponse::new(StatusCode::NO_CONTENT),
         Answer::Done => HttpResponse::new(StatusCode::OK),
+        Answer::Redirect(location) => redirect(StatusCode::FOUND, location),
+        Answer::SeeOther(location) => redirect(StatusCode::SEE_OTHER, location),
         Answer::Methods(methods) => {
             let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
             response
         }
+    }
+}
+
+fn redirect(status: StatusCode, location: String) -> HttpResponse {
+    match HeaderValue::try_from(location) {
+        Ok(location) => {
+            let mut response = HttpResponse::new(status);
+            response.headers_mut().insert(header::LOCATION, location);
+            response
+        }
+        Err(failure) => error(&Error::internal(failure)),
     }
 }
 
@@ -87,7 +104,7 @@ pub fn status(error: &Error) -> StatusCode {
         | Error::ValueOutOfRange { .. }
         | Error::ValueTooLong { .. } => StatusCode::BAD_REQUEST,
         Error::InvalidCredentials | Error::TokenExpired => StatusCode::UNAUTHORIZED,
-        Error::Forbidden | Error::InvalidToken => StatusCode::FORBIDDEN,
+        Error::Forbidden | Error::InvalidToken | Error::InvalidProvider => StatusCode::FORBIDDEN,
         Error::RouteNotFound { .. } => StatusCode::NOT_FOUND,
         Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::LimitExceeded { limit: "request line", .. } => StatusCode::URI_TOO_LONG,

@@ -24,6 +24,7 @@ mod idempotency;
 mod items;
 mod models;
 mod nested_writes;
+mod oidc;
 mod operation;
 mod outage;
 mod query;

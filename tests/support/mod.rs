@@ -9,6 +9,7 @@ pub mod blog;
 pub mod client;
 pub mod database;
 pub mod project;
+pub mod provider;
 pub mod random;
 pub mod raw;
 pub mod redis;
