@@ -25,11 +25,6 @@ impl AddressList {
         AddressList { entries: written.filter_map(entry).collect(), is_restricted }
     }
 
-    /// Whether addresses matter at all.
-    pub fn is_restricted(&self) -> bool {
-        self.is_restricted
-    }
-
     /// Whether this address is on the list; no address is on none.
     pub fn admits(&self, address: Option<IpAddr>) -> bool {
         if !self.is_restricted {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 
 use super::rules::{AccessRules, Limited};
+use super::tenancy;
 use super::{Action, AddressList, Permission, PermissionRow};
 use crate::schema::Schema;
 
@@ -94,8 +95,8 @@ pub struct Who {
     pub app: bool,
     /// One of them demands a second factor.
     pub enforce_tfa: bool,
-    /// From another address it might be less or more.
-    pub depends_on_address: bool,
+    /// The tenant that was chosen among the caller's own.
+    pub tenant: Option<String>,
 }
 
 /// A snapshot of who may do what. Made anew when one of its tables changes.
@@ -120,7 +121,16 @@ struct RulesKey {
     policies: Vec<String>,
     app: bool,
     /// Only where a rule names the user or the role.
-    person: Option<(Option<String>, Option<String>, Vec<String>)>,
+    person: Option<Person>,
+}
+
+/// What the variables of a rule stand for.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Person {
+    user: Option<String>,
+    role: Option<String>,
+    roles: Vec<String>,
+    tenant: Option<String>,
 }
 
 impl Directory {
@@ -189,7 +199,6 @@ impl Directory {
         }
         for id in granted {
             let Some(policy) = self.policies.get(id) else { continue };
-            who.depends_on_address |= policy.addresses.is_restricted();
             if !policy.addresses.admits(address) || who.policies.iter().any(|known| known == id) {
                 continue;
             }
@@ -223,8 +232,14 @@ impl Directory {
         }
         let policies: Vec<Arc<Policy>> =
             who.policies.iter().filter_map(|id| self.policies.get(id)).cloned().collect();
-        let is_personal = who.app || policies.iter().any(|policy| policy.is_personal);
-        let person = is_personal.then(|| (who.user.clone(), who.role.clone(), who.roles.clone()));
+        let is_personal =
+            who.app || policies.iter().any(|policy| policy.is_personal) || tenancy::is_used(schema);
+        let person = is_personal.then(|| Person {
+            user: who.user.clone(),
+            role: who.role.clone(),
+            roles: who.roles.clone(),
+            tenant: who.tenant.clone(),
+        });
         let key = RulesKey { schema: schema.version, policies: who.policies.clone(), app: who.app, person };
         self.rules.get_with(key, || {
             Arc::new(AccessRules::Limited(Limited::new(policies, schema.clone(), who.clone())))

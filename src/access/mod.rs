@@ -9,6 +9,7 @@ mod app_access;
 mod directory;
 mod permission;
 mod rules;
+mod tenancy;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use address::AddressList;
 pub use directory::{Directory, Grant, Policy, PolicyRow, Role, Who};
 pub use permission::{Fields, Permission, PermissionRow, Rows};
 pub use rules::{AccessRules, CollectionRules, FieldRules, Limited};
+pub use tenancy::{TenantRule, owner};
 
 /// Everything a request is judged by; the snapshots in it stay the same to the end.
 #[derive(Debug, Clone)]
@@ -69,6 +71,8 @@ pub struct Accountability {
     pub admin: bool,
     /// A policy opens the admin UI.
     pub app: bool,
+    /// The tenant that was chosen among one's own.
+    pub tenant: Option<String>,
     /// Client address.
     pub ip: Option<IpAddr>,
     /// `User-Agent` of the request, cut to 255 characters.

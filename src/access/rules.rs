@@ -14,6 +14,7 @@ use super::Action;
 use super::app_access;
 use super::directory::{Policy, Who};
 use super::permission::{Fields, Permission, Rows};
+use super::tenancy::{self, TenantRule};
 use crate::error::Result;
 use crate::filter::{self, Env, Filter, Found, Syntax, Variables};
 use crate::schema::{CollectionId, FieldId, Schema};
@@ -76,6 +77,8 @@ pub struct CollectionRules {
     pub validations: Vec<Syntax>,
     /// Values filled in where the request has none; a later permission has the last word.
     pub presets: Map<String, Value>,
+    /// Whose a row is, where rows belong to tenants; [`CollectionRules::rows`] says so already for rows that are there.
+    pub tenant: Option<TenantRule>,
     /// A filter names the moment, so that this serves one request only.
     pub is_momentary: bool,
 }
@@ -176,9 +179,13 @@ impl Limited {
         now: Timestamp,
     ) -> Result<Option<Filter>> {
         let Rows::Where(syntax) = &permission.rows else { return Ok(None) };
-        let everything = |_, _| true;
+        filter::resolve(&self.env(now), found, id, syntax).map(Some)
+    }
+
+    /// Rules may name everything.
+    fn env(&self, now: Timestamp) -> Env<'_> {
         let who = &self.who;
-        let env = Env {
+        Env {
             schema: &self.schema,
             variables: Variables {
                 now,
@@ -187,11 +194,16 @@ impl Limited {
                 roles: &who.roles,
                 policies: &who.policies,
             },
-            may_read: &everything,
+            may_read: &|_, _| true,
             is_open: &|_| true,
             is_rule: true,
-        };
-        filter::resolve(&env, found, id, syntax).map(Some)
+        }
+    }
+
+    /// The rows of a collection that belong to a tenant of the caller; the tenants themselves without a field that names one.
+    pub fn belonging(&self, tenants: CollectionId, field: Option<FieldId>, now: Timestamp) -> Filter {
+        let chosen = self.who.tenant.as_deref();
+        tenancy::rows(field, tenancy::mine(&self.env(now), &mut Found::default(), tenants, chosen))
     }
 
     fn unite(&self, id: CollectionId, action: Action, now: Timestamp) -> Option<CollectionRules> {
@@ -217,8 +229,22 @@ impl Limited {
         let validations: Option<Vec<Syntax>> =
             parts.iter().map(|part| part.permission.validation.clone()).collect();
         let every: Vec<&Part> = parts.iter().collect();
+        let mut rows = any_row(&every);
+        let mut tenant = None;
+        if let Some((tenants, field)) = tenancy::owner(&self.schema, id) {
+            let mine = tenancy::mine(&self.env(now), &mut found, tenants, self.who.tenant.as_deref());
+            let belonging = tenancy::rows(field, mine.clone());
+            rows = Some(both(belonging, rows));
+            tenant = field.map(|field| TenantRule { field, tenants, mine });
+        }
+        for (field, tenants, named_by) in tenancy::joined(&self.schema, id) {
+            let mine = tenancy::mine(&self.env(now), &mut found, tenants, self.who.tenant.as_deref());
+            let filter = Box::new(tenancy::rows(named_by, mine));
+            rows = Some(both(Filter::ToOne { field, filter }, rows));
+        }
         Some(CollectionRules {
-            rows: any_row(&every),
+            rows,
+            tenant,
             fields: self.field_rules(id, &parts),
             validations: validations.unwrap_or_default(),
             presets,
@@ -262,6 +288,13 @@ impl Limited {
             fields.insert(field, rows);
         }
         FieldRules::Some(fields)
+    }
+}
+
+fn both(one: Filter, other: Option<Filter>) -> Filter {
+    match other {
+        Some(other) => Filter::And(vec![one, other]),
+        None => one,
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Client<'a> {
     pub user_agent: Option<&'a str>,
     /// `Origin`.
     pub origin: Option<&'a str>,
+    /// The tenant chosen, `X-Tenant`.
+    pub tenant: Option<&'a str>,
 }
 
 /// Somebody with a valid token, or a visitor.
@@ -91,11 +93,13 @@ impl Caller {
                 && last.accountability.ip == client.address
                 && last.accountability.user_agent.as_deref() == user_agent
                 && last.accountability.origin.as_deref() == origin
+                && last.accountability.tenant.as_deref() == client.tenant
         };
         if let Some(last) = self.last.load().as_ref().filter(is_same) {
             return Ok((last.accountability.clone(), last.rules.clone()));
         }
-        let who = directory.who(self.user.as_deref(), self.role.as_deref(), client.address);
+        let mut who = directory.who(self.user.as_deref(), self.role.as_deref(), client.address);
+        who.tenant = client.tenant.map(str::to_owned);
         let rules = directory.rules(schema, &who);
         let accountability = Arc::new(Accountability {
             user: who.user,
@@ -104,6 +108,7 @@ impl Caller {
             policies: who.policies,
             admin: who.admin,
             app: who.app,
+            tenant: who.tenant,
             ip: client.address,
             user_agent: user_agent.map(str::to_owned),
             origin: origin.map(str::to_owned),

@@ -218,7 +218,7 @@ fn distinct(items: &[ItemWrite], field: FieldId) -> Vec<Scalar> {
     values
 }
 
-fn shown(collection: &Collection, id: FieldId, value: &Scalar) -> Value {
+pub(super) fn shown(collection: &Collection, id: FieldId, value: &Scalar) -> Value {
     let field = collection.field(id);
     let is_hidden =
         field.conceal || field.column.as_ref().is_some_and(|column| column.column_type == ColumnType::Hash);

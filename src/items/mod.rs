@@ -20,6 +20,7 @@ mod seed;
 mod read;
 mod service;
 pub mod sort;
+mod tenants;
 pub mod validate;
 pub mod values;
 pub mod write;

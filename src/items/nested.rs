@@ -93,6 +93,8 @@ impl Planner<'_> {
             to_many: Vec::new(),
             parent: None,
         };
+        // Whose the item is may be left to the transaction.
+        item.given.extend(allowed.tenant.iter().map(|rule| rule.field).filter(|_| target == Target::Create));
         for (name, value) in payload {
             let Some(field_id) = collection.find(name) else { continue };
             self.member(collection, field_id, value, payload, &mut item, depth)?;

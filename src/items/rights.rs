@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::nested::ItemPayload;
 use super::plan::ItemWrite;
 use super::run::{Run, first_value, key_field};
+use super::tenants;
 use super::values::column_value;
 use crate::access::{Action, CollectionRules, Context, FieldRules};
 use crate::db::Transaction;
@@ -115,7 +116,8 @@ fn rows(rules: &CollectionRules, fields: &[FieldId]) -> Option<Filter> {
     }
 }
 
-/// Makes sure that the caller may do this to every one of these items; nothing has been changed yet.
+/// Makes sure that the caller may do this to every one of these items and that they satisfy a further condition; nothing has been
+/// changed yet.
 ///
 /// Fails with `Forbidden`, for an item that is not there as for one that may not be touched.
 pub(super) async fn permit(
@@ -124,9 +126,14 @@ pub(super) async fn permit(
     (id, action): (CollectionId, Action),
     fields: &[FieldId],
     keys: &[Scalar],
+    further: Option<Filter>,
 ) -> Result<()> {
     let rules = allowed(ctx, id, action)?;
-    let Some(filter) = rows(&rules, fields).filter(|_| !keys.is_empty()) else { return Ok(()) };
+    let filter = match (rows(&rules, fields), further) {
+        (Some(rows), Some(further)) => Some(Filter::And(vec![rows, further])),
+        (one, other) => one.or(other),
+    };
+    let Some(filter) = filter.filter(|_| !keys.is_empty()) else { return Ok(()) };
     let collection = ctx.schema.collection(id);
     // The one writer of SQLite has the database to itself.
     if tx.dialect() != Dialect::Sqlite {
@@ -150,7 +157,7 @@ impl Run<'_> {
         fields: &[FieldId],
         keys: &[Scalar],
     ) -> Result<()> {
-        permit(self.tx, &self.with.ctx, place, fields, keys).await
+        permit(self.tx, &self.with.ctx, place, fields, keys, None).await
     }
 
     /// The same for a change.
@@ -158,7 +165,11 @@ impl Run<'_> {
         if self.is_unlimited() || keys.is_empty() {
             return Ok(());
         }
-        self.allow((item.collection, Action::Update), &item.named, keys).await
+        let rules = allowed(&self.with.ctx, item.collection, Action::Update)?;
+        let schema = self.schema();
+        let further = tenants::stays(schema.collection(item.collection), rules.tenant.as_ref(), item)?;
+        let place = (item.collection, Action::Update);
+        permit(self.tx, &self.with.ctx, place, &item.named, keys, further).await
     }
 
     /// Whether an item with this key is there, for changes that make it when it is not.

@@ -45,6 +45,8 @@ pub struct Run<'t> {
     pub(super) tx: &'t mut Transaction,
     pub(super) with: RunContext,
     journal: Journal,
+    /// The only tenant of the caller, per collection of tenants, once it was looked for.
+    pub(super) tenants: Vec<(CollectionId, Scalar)>,
 }
 
 /// A row that was written.
@@ -60,7 +62,7 @@ impl<'t> Run<'t> {
     /// Nothing is written yet.
     pub fn new(tx: &'t mut Transaction, with: RunContext) -> Self {
         let journal = Journal::new(&with.ctx);
-        Run { tx, with, journal }
+        Run { tx, with, journal, tenants: Vec::new() }
     }
 
     /// Writes activity, revisions and outbox. The last step.
@@ -84,7 +86,11 @@ impl<'t> Run<'t> {
             for item in &mut items {
                 below_entries.push(self.write_to_one(item).await?);
             }
+            self.stamp(&mut items).await?;
             let keys = self.insert_rows(&items).await?;
+            if let Some(first) = items.first() {
+                self.keep_apart(first.collection, &keys, None).await?;
+            }
             let mut written = Vec::with_capacity(items.len());
             let mut parents = Vec::new();
             for ((item, key), below) in items.into_iter().zip(keys).zip(below_entries) {
@@ -138,6 +144,7 @@ impl<'t> Run<'t> {
                     Target::Create | Target::Update => Ok(None),
                 };
             };
+            self.keep_apart(item.collection, std::slice::from_ref(&key), Some(&item.named)).await?;
             let delta = self.delta(collection, &item);
             let entry =
                 self.journal.push(collection, EventAction::Update, key_text(&key), data, delta, item.parent);
@@ -173,6 +180,7 @@ impl<'t> Run<'t> {
         for chunk in keys.chunks(KEYS_PER_STATEMENT) {
             self.allow_change(&item, chunk).await?;
             let rows = self.update_rows(collection, &item, chunk).await?;
+            self.keep_apart(item.collection, chunk, Some(&item.named)).await?;
             let delta = self.delta(collection, &item);
             for (key, data) in rows {
                 let text = key_text(&key);
@@ -282,6 +290,7 @@ impl<'t> Run<'t> {
             None => Vec::new(),
         };
         rights::preset_columns(&ctx, &allowed, collection, &mut item);
+        item.given.extend(allowed.tenant.iter().map(|rule| rule.field));
         let rules = self.with.rules.of(&schema, item.collection);
         defaults::become_new(&ctx, collection, &rules, &mut item, &mut findings);
         Error::from_findings(findings)?;

@@ -46,7 +46,7 @@ impl ItemsService {
                         .collect();
                     let changes = moved(before, &item, &to)?;
                     let changed: Vec<Scalar> = changes.iter().map(|(key, _)| key.clone()).collect();
-                    rights::permit(tx, &ctx, (id, Action::Update), &[sort], &changed).await?;
+                    rights::permit(tx, &ctx, (id, Action::Update), &[sort], &changed, None).await?;
                     for (key_value, position) in changes {
                         let values = vec![(sort, position)];
                         let keys = [key_value];

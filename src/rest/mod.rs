@@ -158,7 +158,12 @@ fn changes_something(call: &Call<'_>) -> bool {
 }
 
 fn client<'a>(call: &Call<'a>) -> Client<'a> {
-    Client { address: call.address, user_agent: call.header("user-agent"), origin: call.header("origin") }
+    Client {
+        address: call.address,
+        user_agent: call.header("user-agent"),
+        origin: call.header("origin"),
+        tenant: call.header("x-tenant").or_else(|| call.header("x-organization-id")),
+    }
 }
 
 fn not_found(call: &Call<'_>) -> Error {

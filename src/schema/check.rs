@@ -36,8 +36,36 @@ pub fn complete(resolver: &Resolver<'_>, id: usize, collection: &mut Collection,
             index.fields.iter().filter_map(|name| resolver.column_of(decl, name, findings)).collect();
         collection.indexes.push(Index { fields, unique: index.unique });
     }
+    collection.members = decl.members.clone();
+    unique_per_tenant(collection);
     permissions(decl, findings);
     template(decl, findings);
+}
+
+/// What must be unique must be so among the rows of one tenant: a value that another has taken would tell of it.
+fn unique_per_tenant(collection: &mut Collection) {
+    let Some(tenant) = collection.tenant else { return };
+    for index in collection.indexes.iter_mut().filter(|index| index.unique && !index.fields.contains(&tenant))
+    {
+        index.fields.insert(0, tenant);
+    }
+    let unique: Vec<FieldId> = collection
+        .fields()
+        .filter(|(id, field)| {
+            let is_unique = field.column.as_ref().is_some_and(|column| column.unique);
+            is_unique && field.kind == FieldKind::Plain && !collection.primary_key.contains(id)
+        })
+        .map(|(id, _)| id)
+        .collect();
+    for field in unique {
+        if let Some(column) = &mut collection.field_mut(field).column {
+            column.unique = false;
+        }
+        let index = Index { fields: vec![tenant, field], unique: true };
+        if !collection.indexes.contains(&index) {
+            collection.indexes.push(index);
+        }
+    }
 }
 
 fn tenant(

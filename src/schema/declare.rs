@@ -38,6 +38,7 @@ pub struct CollectionDecl {
     pub accountability: Tracking,
     pub versioning: bool,
     pub tenant: Option<Name>,
+    pub members: Value,
     pub fields: Vec<FieldDecl>,
     pub indexes: Vec<IndexDecl>,
     pub permissions: Option<Node>,
@@ -169,6 +170,7 @@ impl CollectionDecl {
             accountability: Tracking::All,
             versioning: false,
             tenant: None,
+            members: Value::Null,
             fields,
             indexes: Vec::new(),
             permissions: None,
@@ -269,6 +271,7 @@ pub fn collection(
     };
     decl.versioning = map.flag("versioning").unwrap_or(false);
     decl.tenant = map.get("tenant").map(name_of);
+    decl.members = map.get("members").map(Node::to_json).unwrap_or_default();
     decl.indexes = map.get("indexes").and_then(Node::as_list).unwrap_or_default().iter().map(index).collect();
     decl.permissions = map.get("permissions").cloned();
     decl.ui = map.get("ui").map(Node::to_json).unwrap_or_default();

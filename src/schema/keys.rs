@@ -99,6 +99,7 @@ pub const COLLECTION: &[Key] = &[
     ),
     key("versioning", Shape::Flag, "Content versions are offered"),
     key("tenant", Shape::Name, "The m2o field whose target owns the row"),
+    key("members", Shape::AnyMap, "Items are tenants; the filter finds those that whoever asks belongs to"),
     needed(
         "fields",
         Shape::MapOf(&Shape::Field),

@@ -105,6 +105,8 @@ pub struct Collection {
     pub versioning: bool,
     /// The many-to-one field whose target owns the row.
     pub tenant: Option<FieldId>,
+    /// Items are tenants: a filter, as written, finds those that whoever asks belongs to. Null where they are not.
+    pub members: Value,
     /// The primary key: one field, for tables that we did not make perhaps more or none.
     pub primary_key: Vec<FieldId>,
     /// Indexes over several fields (those over one stand at the field).
@@ -139,6 +141,7 @@ impl Collection {
             accountability: Tracking::All,
             versioning: false,
             tenant: None,
+            members: Value::Null,
             primary_key: Vec::new(),
             indexes: Vec::new(),
             permissions: Value::Null,

@@ -158,8 +158,26 @@ impl<'a> Builder<'a> {
         Ok((select, to))
     }
 
+    /// What a field is.
+    pub fn kind(&self, at: At, field: FieldId) -> &'a FieldKind {
+        &self.found(at).field(field).kind
+    }
+
+    /// The primary key of a table, whoever asks.
+    pub fn key_column(&self, at: At) -> Result<Expr> {
+        Ok(self.column(at, self.key(at)?))
+    }
+
+    /// A many-to-any points into this collection.
+    pub fn names_collection(&self, at: At, field: FieldId, related: CollectionId) -> Result<Expr> {
+        match self.kind(at, field) {
+            FieldKind::ManyToAny { collection_field, .. } => Ok(self.names(at, *collection_field, related)),
+            _ => Err(misplaced("a many-to-any")),
+        }
+    }
+
     /// The item that a many-to-any points at, if it lies in that collection.
-    fn any(
+    pub fn any(
         &mut self,
         scope: &mut Scope,
         at: At,

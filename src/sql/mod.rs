@@ -10,10 +10,13 @@ mod print;
 pub mod dialect;
 mod expr;
 mod read;
+mod tenancy;
 pub mod ddl;
 pub mod rows;
 pub mod write;
 pub mod journal;
 
+use read::statement_of;
 pub use read::{build_permitted, build_read};
 pub use statement::*;
+pub use tenancy::{Reference, build_found, build_strangers};

@@ -99,7 +99,7 @@ fn level(schema: &Schema, dialect: Dialect, rules: &RowRules, node: &ReadNode) -
         }
     };
     let columns = node.columns.iter().map(|column| read_type(&column.format)).collect();
-    Ok(statement(dialect, &select, columns))
+    Ok(statement_of(dialect, &select, columns))
 }
 
 /// The rows that belong to the keys from above.
@@ -136,7 +136,7 @@ fn order(builder: &mut Builder<'_>, scope: &mut Scope, at: At, sort: &[Sort]) ->
     sort.iter().map(|sort| builder.order(scope, at, sort)).collect()
 }
 
-fn number(value: u64) -> Expr {
+pub(super) fn number(value: u64) -> Expr {
     Expr::Param(Param::Value(Scalar::Int(i64::try_from(value).unwrap_or(i64::MAX))), None)
 }
 
@@ -182,11 +182,11 @@ fn count_rows(schema: &Schema, dialect: Dialect, rules: &RowRules, plan: &CountP
     let (mut select, _, scope) = filtered(&mut builder, plan.collection, plan.filter.as_ref())?;
     select.joins = scope.joins;
     select.columns.push(count());
-    Ok(statement(dialect, &select, vec![ColumnType::BigInteger]))
+    Ok(statement_of(dialect, &select, vec![ColumnType::BigInteger]))
 }
 
 /// The rows of a collection that the caller may see and the filter finds. The joins of the scope are still to be added.
-fn filtered(
+pub(super) fn filtered(
     builder: &mut Builder<'_>,
     collection: CollectionId,
     filter: Option<&Filter>,
@@ -246,7 +246,7 @@ fn figures(schema: &Schema, dialect: Dialect, plan: &AggregatePlan) -> Result<St
     }
     page(&mut select, plan.limit, plan.offset);
     let columns = plan.columns.iter().map(|column| read_type(&column.format)).collect();
-    Ok(statement(dialect, &select, columns))
+    Ok(statement_of(dialect, &select, columns))
 }
 
 /// Everything that groups and figures are made of, each of them once.
@@ -325,10 +325,10 @@ pub fn build_permitted(
     select.joins = scope.joins;
     select.columns.push(builder.column(at, key));
     select.conditions.push(builder.membership(builder.column(at, key), &keys, false));
-    Ok(statement(dialect, &select, vec![column_type]))
+    Ok(statement_of(dialect, &select, vec![column_type]))
 }
 
-fn statement(dialect: Dialect, select: &Select, columns: Vec<ColumnType>) -> Statement {
+pub(super) fn statement_of(dialect: Dialect, select: &Select, columns: Vec<ColumnType>) -> Statement {
     let (text, params) = print(dialect, select);
     Statement { text: text.into(), params, columns: columns.into() }
 }

@@ -36,5 +36,6 @@ mod shutdown;
 mod singleton;
 mod statements;
 mod validation;
+mod tenancy;
 mod values;
 mod watch;

@@ -27,7 +27,11 @@ pub async fn policy(admin: &Client, name: &str, permissions: Value) -> String {
 /// A user with these policies and a static token. Gives its key and who speaks with that token.
 pub async fn user(admin: &Client, name: &str, policies: &[&str]) -> (String, Client) {
     let token = format!("token-of-{name}");
-    let user = json!({ "email": format!("{name}@example.com"), "token": token, "status": "active" });
+    // The same name has the same key in every database.
+    let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).chain(["0".repeat(12)]).collect();
+    let id = format!("0000000a-0000-4000-8000-{}", &digits[..12]);
+    let user =
+        json!({ "id": id, "email": format!("{name}@example.com"), "token": token, "status": "active" });
     let id = admin.post("/users", user).await.data()["id"].as_str().expect("a key").to_owned();
     for policy in policies {
         admin.post("/access", json!({ "user": id, "policy": policy })).await.data();
