@@ -14,7 +14,7 @@ use crate::access::{AccessRules, Accountability, Context};
 use crate::auth::providers::Providers;
 use crate::auth::{self, Authenticator, NewAdministrator};
 use crate::cache::Redis;
-use crate::config::{Config, CorsConfig, DatabaseTarget, LimitsConfig, Origins, ServerConfig};
+use crate::config::{Config, CorsConfig, DatabaseTarget, LimitsConfig, Origins, Secret, ServerConfig};
 use crate::db::{Database, Settings, Target};
 use crate::error::{Error, Result};
 use crate::events::{Events, Hooks};
@@ -22,7 +22,7 @@ use crate::items::{ItemsService, ItemsSettings};
 use crate::outbound::Outbound;
 use crate::project::{Project, Watch};
 use crate::query::QueryLimits;
-use crate::rest::{Api, Cookies};
+use crate::rest::{Api, Cookies, Denials};
 use crate::server::{Gate, Listening};
 use crate::telemetry::{Metrics, start_logs};
 
@@ -51,6 +51,14 @@ impl App {
         Ok(App { config, db, project, metrics })
     }
 
+    /// Who is there and the door to rows, for commands that look at a project without serving it.
+    pub fn services(&self) -> Result<(Authenticator, ItemsService)> {
+        let secret = secret(&self.config)?;
+        let events = Events::start(self.db.clone(), Hooks::default());
+        let items = ItemsService::new(self.db.clone(), events, items_settings(&self.config.limits));
+        Ok((Authenticator::new(self.db.clone(), &secret, &self.config.auth), items))
+    }
+
     /// Applies the collections, then answers requests until the process is told to stop.
     pub async fn serve(self, hooks: Hooks) -> Result<()> {
         let began = Instant::now();
@@ -60,8 +68,7 @@ impl App {
         if let Some(new) = auth::ensure_administrator(&db, &schemas.schema(), &config.admin).await? {
             introduce(&new);
         }
-        let secret = auth::load_secret(config.auth.secret.as_ref(), &config.project.data)
-            .map_err(|error| Error::internal(anyhow::Error::from(error).context("the key for tokens")))?;
+        let secret = secret(&config)?;
 
         let events = Events::start(db.clone(), hooks);
         let items = ItemsService::new(db.clone(), events.clone(), items_settings(&config.limits));
@@ -75,6 +82,7 @@ impl App {
             schemas,
             metrics: metrics.clone(),
             limits: query_limits(&config.limits),
+            denials: Denials::default(),
         });
         // A change of users and their rights acts on the next request of this node; on others when what they believe is a second old.
         let callers = api.clone();
@@ -103,6 +111,11 @@ impl App {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+fn secret(config: &Config) -> Result<Secret<String>> {
+    auth::load_secret(config.auth.secret.as_ref(), &config.project.data)
+        .map_err(|error| Error::internal(anyhow::Error::from(error).context("the key for tokens")))
 }
 
 /// A generated password is told once, to whoever started the server, and never to the log.

@@ -184,25 +184,17 @@ impl Directory {
     ///
     /// Somebody without a role has the policies of visitors, too.
     pub fn who(&self, user: Option<&str>, role: Option<&str>, address: Option<IpAddr>) -> Who {
-        let roles = self.ancestry(role);
-        let mut who =
-            Who { user: user.map(str::to_owned), role: role.map(str::to_owned), roles, ..Who::default() };
-        let mut granted: Vec<&str> = Vec::new();
-        if role.is_none() {
-            granted.extend(self.granted(|grant| grant.user.is_none() && grant.role.is_none()));
-        }
-        for role in who.roles.iter().rev() {
-            granted.extend(self.granted(|grant| grant.role.as_ref() == Some(role)));
-        }
-        if let Some(user) = user {
-            granted.extend(self.granted(|grant| grant.user.as_deref() == Some(user)));
-        }
-        for id in granted {
-            let Some(policy) = self.policies.get(id) else { continue };
-            if !policy.addresses.admits(address) || who.policies.iter().any(|known| known == id) {
+        let mut who = Who {
+            user: user.map(str::to_owned),
+            role: role.map(str::to_owned),
+            roles: self.ancestry(role),
+            ..Who::default()
+        };
+        for (policy, _) in self.given(user, role) {
+            if !policy.addresses.admits(address) || who.policies.contains(&policy.row.id) {
                 continue;
             }
-            who.policies.push(id.to_owned());
+            who.policies.push(policy.row.id.clone());
             who.admin |= policy.row.admin;
             who.app |= policy.row.app || policy.row.admin;
             who.enforce_tfa |= policy.row.enforce_tfa;
@@ -210,8 +202,30 @@ impl Directory {
         who
     }
 
-    fn granted(&self, is_meant: impl Fn(&Grant) -> bool) -> impl Iterator<Item = &str> {
-        self.grants.iter().filter(move |grant| is_meant(grant)).map(|grant| grant.policy.as_str())
+    /// The policies given to a user (a visitor, without one), in force or not, each with what gives it: `visitors`, `role` or
+    /// `user`. Those of the outermost role come first.
+    pub fn given(
+        &self,
+        user: Option<&str>,
+        role: Option<&str>,
+    ) -> impl Iterator<Item = (&Arc<Policy>, &'static str)> {
+        let is_to = |grant: &Grant, role: Option<&str>, user: Option<&str>| {
+            grant.role.as_deref() == role && grant.user.as_deref() == user
+        };
+        let mut given: Vec<(&Grant, &'static str)> = Vec::new();
+        if role.is_none() {
+            let to_visitors = self.grants.iter().filter(|grant| is_to(grant, None, None));
+            given.extend(to_visitors.map(|grant| (grant, "visitors")));
+        }
+        for role in self.ancestry(role).iter().rev() {
+            let to_role = self.grants.iter().filter(|grant| is_to(grant, Some(role), None));
+            given.extend(to_role.map(|grant| (grant, "role")));
+        }
+        if user.is_some() {
+            let to_user = self.grants.iter().filter(|grant| is_to(grant, None, user));
+            given.extend(to_user.map(|grant| (grant, "user")));
+        }
+        given.into_iter().filter_map(|(grant, by)| Some((self.policies.get(&grant.policy)?, by)))
     }
 
     /// The role and those above it, each of them once: a circle ends where it began.

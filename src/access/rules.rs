@@ -200,6 +200,11 @@ impl Limited {
         }
     }
 
+    /// Whether a permission names this field.
+    pub fn names(&self, permission: &Permission, id: CollectionId, field: FieldId) -> bool {
+        self.fields(permission, id).is_none_or(|fields| fields.contains(&field))
+    }
+
     /// The rows of a collection that belong to a tenant of the caller; the tenants themselves without a field that names one.
     pub fn belonging(&self, tenants: CollectionId, field: Option<FieldId>, now: Timestamp) -> Filter {
         let chosen = self.who.tenant.as_deref();

@@ -99,6 +99,29 @@ impl Authenticator {
         self.visitor.speak(&directory, schema, client, now)
     }
 
+    /// What this user (a visitor, without one) may do, for those who ask on somebody's behalf. Fails with `Forbidden` for a user who
+    /// is not there or not active.
+    pub async fn stand_for(
+        &self,
+        schema: &Arc<Schema>,
+        user: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(Arc<Accountability>, Arc<AccessRules>)> {
+        let Some(user) = user else { return self.visit(schema, Client::default(), now).await };
+        let found = self.store.user_by_id(schema, user).await?.filter(store::User::is_active);
+        let caller = Caller::new(found.ok_or(Error::Forbidden)?, None);
+        caller.speak(&self.directory(schema).await?, schema, Client::default(), now)
+    }
+
+    /// The key of the user with this key or e-mail.
+    pub async fn find_user(&self, schema: &Schema, user: &str) -> Result<Option<String>> {
+        let found = match user.contains('@') {
+            true => self.store.user_by_email(schema, user).await?,
+            false => self.store.user_by_id(schema, user).await?,
+        };
+        Ok(found.map(|user| user.id))
+    }
+
     /// Who may do what, as the database says now.
     pub async fn directory(&self, schema: &Schema) -> Result<Arc<Directory>> {
         self.directories.current(&self.store, schema).await

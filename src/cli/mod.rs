@@ -4,6 +4,7 @@
 //! when it went well, 1 when it did not, 2 when the command line or the configuration is wrong.
 
 mod doctor;
+mod explain;
 mod output;
 mod user;
 
@@ -64,6 +65,8 @@ enum Command {
         #[command(subcommand)]
         command: user::Command,
     },
+    /// Tell why a user may or may not do something, and the SQL it becomes.
+    Explain(explain::Arguments),
     /// Check configuration, database and drift.
     Doctor,
 }
@@ -148,6 +151,7 @@ async fn dispatch(command: Command, config: Config) -> Result<Outcome> {
             changes.iter().for_each(say);
         }
         Command::User { command } => return user::run(&app, command).await,
+        Command::Explain(arguments) => return explain::run(&app, arguments).await,
         Command::Schema | Command::Settings | Command::Doctor => {}
     }
     Ok(Outcome::Done)

@@ -6,6 +6,7 @@
 
 mod answer;
 mod defaults;
+mod explain;
 mod faults;
 pub mod hashing;
 mod idempotency;
@@ -26,6 +27,7 @@ pub mod values;
 pub mod write;
 
 pub use answer::WriteAnswer;
+pub use explain::{Explanation, Question};
 pub use idempotency::IdempotencyKey;
 pub use nested::ItemPayload;
 pub use service::{ItemsService, ItemsSettings};

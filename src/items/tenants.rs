@@ -34,7 +34,7 @@ impl Run<'_> {
             return Ok(tenant.clone());
         }
         let schema = self.schema();
-        let statement = sql::build_found(&schema, self.tx.dialect(), rule.tenants, &rule.mine, 2)?;
+        let statement = sql::build_found(&schema, self.tx.dialect(), rule.tenants, &rule.mine, Some(2))?;
         let found: Vec<Scalar> =
             self.tx.rows(&statement).await?.into_iter().filter_map(first_value).collect();
         match found.as_slice() {

@@ -3,6 +3,7 @@
 //! Start at [`Api`], which finds the route of a request, asks who sends it, and hands it on.
 
 mod auth;
+mod explain;
 mod items;
 mod limits;
 mod providers;
@@ -25,6 +26,7 @@ use crate::server::{Answer, Call, Credentials, RouteClass, Routes};
 use crate::telemetry::Metrics;
 
 pub use auth::Cookies;
+pub use explain::Denials;
 use route::Route;
 
 /// Everything that endpoints need.
@@ -43,6 +45,8 @@ pub struct Api {
     pub metrics: Metrics,
     /// Limits of queries.
     pub limits: QueryLimits,
+    /// Requests that were refused lately.
+    pub denials: Denials,
 }
 
 impl Routes for Api {
@@ -57,6 +61,21 @@ impl Routes for Api {
         if call.method == "OPTIONS" {
             return Ok(Answer::Methods(route.methods()));
         }
+        let outcome = self.go(call, route).await;
+        if let Err(Error::Forbidden) = &outcome {
+            explain::remember(self, call, &route).await;
+        }
+        outcome
+    }
+
+    fn class(&self, path: &[Cow<'_, str>]) -> RouteClass {
+        limits::class(path)
+    }
+}
+
+impl Api {
+    /// The endpoint of a route.
+    async fn go(&self, call: &mut Call<'_>, route: Route<'_>) -> Result<Answer> {
         match route {
             Route::Ping => Ok(service::ping()),
             Route::Health => service::health(self, call).await,
@@ -99,15 +118,13 @@ impl Routes for Api {
                 self.administrator(call).await?;
                 Ok(service::metrics(self))
             }
+            Route::Explain => {
+                let ctx = self.administrator(call).await?;
+                explain::explain(self, call, &ctx).await
+            }
         }
     }
 
-    fn class(&self, path: &[Cow<'_, str>]) -> RouteClass {
-        limits::class(path)
-    }
-}
-
-impl Api {
     /// A browser stops sending the cookie of a session that is over.
     fn forget_cookie(&self, call: &Call<'_>, error: &Error) {
         let is_over = matches!(error, Error::InvalidCredentials | Error::TokenExpired | Error::InvalidToken);

@@ -35,6 +35,8 @@ pub(super) enum Route<'a> {
     Health,
     /// `/server/info`
     Info,
+    /// `/tablature/explain`
+    Explain,
     /// `/metrics`
     Metrics,
 }
@@ -94,6 +96,7 @@ impl<'a> Route<'a> {
                 _ => return None,
             },
             [a] if a == "metrics" => Route::Metrics,
+            [a, b] if a == "tablature" && b == "explain" => Route::Explain,
             [list] => Route::System(find_system(list)?),
             [list, key] => Route::SystemItem(find_system(list)?, key),
             _ => return None,
@@ -119,6 +122,7 @@ impl<'a> Route<'a> {
             Route::Ping => "/server/ping",
             Route::Health => "/server/health",
             Route::Info => "/server/info",
+            Route::Explain => "/tablature/explain",
             Route::Metrics => "/metrics",
         }
     }
@@ -140,6 +144,7 @@ impl<'a> Route<'a> {
             | Route::Ping
             | Route::Health
             | Route::Info
+            | Route::Explain
             | Route::Metrics => "GET, HEAD",
         }
     }

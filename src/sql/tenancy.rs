@@ -9,13 +9,13 @@ use crate::filter::{Filter, Operand};
 use crate::query::RowRules;
 use crate::schema::{Collection, CollectionId, ColumnType, FieldId, FieldKind, Schema};
 
-/// Keys of items that a filter finds, at most so many: `SELECT key FROM table WHERE ... LIMIT n`.
+/// Keys of items that a filter finds, all or at most so many: `SELECT key FROM table WHERE ... LIMIT n`.
 pub fn build_found(
     schema: &Schema,
     dialect: Dialect,
     collection: CollectionId,
     filter: &Filter,
-    most: u64,
+    most: Option<u64>,
 ) -> Result<Statement> {
     let open = RowRules::default();
     let mut builder = Builder::new(schema, dialect, &open);
@@ -23,7 +23,7 @@ pub fn build_found(
     let key = schema.collection(collection).key().ok_or(Error::Forbidden)?;
     select.joins = scope.joins;
     select.columns.push(builder.column(at, key));
-    select.limit = Some(super::read::number(most));
+    select.limit = most.map(super::read::number);
     Ok(statement_of(dialect, &select, vec![column_type(schema.collection(collection), key)]))
 }
 

@@ -131,3 +131,53 @@ async fn writes_are_judged_before_anything_is_written() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn refusals_are_explained() {
+    each_database(async |engine| {
+        let (server, _database) = blog::own(engine).await;
+        let admin = server.admin();
+        blog::seed(&admin).await;
+        let policy = policy(&admin, "reader", writer()).await;
+        let (id, reader) = user(&admin, "reader", &[&policy]).await;
+        let draft = json!({ "fields": "id", "limit": 1, "filter": { "status": { "_eq": "draft" }, "views": { "_lte": 30 } } });
+        let draft = admin.items("articles", draft).await.ids()[0];
+        let ask = async |query: Value| {
+            let mut query = query;
+            query["user"] = json!(id);
+            admin.read("/tablature/explain", query).await.data()
+        };
+
+        let hidden = ask(json!({ "collection": "articles", "item": draft.to_string() })).await;
+        assert_eq!((&hidden["allowed"], &hidden["reason"]), (&json!(false), &json!("row_not_found")));
+        assert_eq!(hidden["permissions"].as_array().map(Vec::len), Some(2));
+        assert!(hidden["sql"]["text"].as_str().is_some_and(|sql| sql.contains("status")), "{hidden}");
+        assert_eq!(hidden["policies"][0]["name"], "reader");
+        assert_eq!(hidden["policies"][0]["given_by"], "user");
+        let unnamed = ask(json!({ "collection": "articles", "field": "body" })).await;
+        assert_eq!(unnamed["reason"], "field_not_named");
+        let closed = ask(json!({ "collection": "topics" })).await;
+        assert_eq!(closed["reason"], "no_permission");
+        let open = ask(json!({ "collection": "writers", "field": "name", "item": "1" })).await;
+        assert_eq!((&open["allowed"], &open["permissions"][0]["decides"]), (&json!(true), &json!(true)));
+        let never = ask(json!({ "collection": "writers", "action": "delete" })).await;
+        assert_eq!(never["allowed"], false);
+
+        // The id of a refused request leads to the same.
+        let refused = reader.get(&format!("/items/articles/{draft}")).await;
+        refused.refused(403, "FORBIDDEN");
+        let request = refused.header("x-request-id").expect("an id").to_owned();
+        let told = admin.get(&format!("/tablature/explain?request={request}")).await.data();
+        assert_eq!((&told["reason"], &told["user"]), (&json!("row_not_found"), &json!(id)));
+        assert_eq!(told["request"]["path"], format!("/items/articles/{draft}"));
+
+        reader.get("/tablature/explain?collection=articles").await.refused(403, "FORBIDDEN");
+        for wrong in ["", "?collection=nope", "?collection=articles&action=fly", "?collection=articles&x=1", "?request=1",
+            "?collection=articles&field=nope"] {
+            let answer = admin.get(&format!("/tablature/explain{wrong}")).await;
+            assert!(matches!(answer.status, 200 | 400), "{answer:?}");
+            assert!(answer.status == 400 || answer.data()["allowed"] == false, "{answer:?}");
+        }
+    })
+    .await;
+}
