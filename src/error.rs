@@ -130,6 +130,9 @@ pub enum Error {
     /// The user signs in elsewhere than with this provider.
     #[error("Invalid provider.")]
     InvalidProvider,
+    /// The code of the second factor is missing or wrong.
+    #[error("Invalid user OTP.")]
+    InvalidOtp,
     /// Somebody asks more often than allowed.
     #[error("Too many requests, retry after {retry_after_s}s.")]
     RequestsExceeded {
@@ -223,6 +226,7 @@ impl Error {
             Error::UnprocessableContent { .. } => "UNPROCESSABLE_CONTENT",
             Error::Conflict { .. } => "CONFLICT",
             Error::InvalidProvider => "INVALID_PROVIDER",
+            Error::InvalidOtp => "INVALID_OTP",
             Error::RequestsExceeded { .. } => "REQUESTS_EXCEEDED",
             Error::ServiceUnavailable { .. } => "SERVICE_UNAVAILABLE",
             Error::StatementTimeout { .. } => "STATEMENT_TIMEOUT",
@@ -269,6 +273,7 @@ impl Error {
             Error::Forbidden
             | Error::InvalidProvider
             | Error::InvalidCredentials
+            | Error::InvalidOtp
             | Error::InvalidToken
             | Error::TokenExpired
             | Error::Several(_) => json!({}),

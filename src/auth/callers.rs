@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use moka::sync::Cache;
 
 use super::store::User;
-use crate::access::{AccessRules, Accountability, Directory};
+use crate::access::{AccessRules, Accountability, Directory, Who};
 use crate::error::{Error, Result};
 use crate::schema::Schema;
 
@@ -43,6 +43,7 @@ pub(super) struct Caller {
     user: Option<String>,
     role: Option<String>,
     expires: Option<Timestamp>,
+    has_second_factor: bool,
     /// As of the last request; a client that sends several has it made once.
     last: ArcSwapOption<Spoken>,
     checked: Instant,
@@ -59,7 +60,8 @@ struct Spoken {
 
 impl Caller {
     pub(super) fn new(user: User, expires: Option<Timestamp>) -> Self {
-        Caller { user: Some(user.id), role: user.role, expires, ..Caller::visitor() }
+        let has_second_factor = user.second_factor.is_some();
+        Caller { user: Some(user.id), role: user.role, expires, has_second_factor, ..Caller::visitor() }
     }
 
     /// Somebody without a token.
@@ -68,6 +70,7 @@ impl Caller {
             user: None,
             role: None,
             expires: None,
+            has_second_factor: false,
             last: ArcSwapOption::empty(),
             checked: Instant::now(),
             is_checked_again: AtomicBool::new(false),
@@ -100,6 +103,10 @@ impl Caller {
         }
         let mut who = directory.who(self.user.as_deref(), self.role.as_deref(), client.address);
         who.tenant = client.tenant.map(str::to_owned);
+        if who.enforce_tfa && !self.has_second_factor {
+            // Nothing but to get one.
+            who = Who { user: who.user, role: who.role, tenant: who.tenant, ..Who::default() };
+        }
         let rules = directory.rules(schema, &who);
         let accountability = Arc::new(Accountability {
             user: who.user,

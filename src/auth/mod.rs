@@ -5,9 +5,12 @@
 
 mod callers;
 mod directory;
+mod enrolment;
+mod guesses;
 mod login;
 mod password;
 pub mod providers;
+mod second_factor;
 mod secret;
 mod sessions;
 mod setup;
@@ -28,16 +31,20 @@ use crate::db::Database;
 use crate::error::{Error, Result};
 use crate::schema::Schema;
 
+pub use crate::items::hashing::token_hash as static_hash;
 pub use callers::Client;
 use callers::{Caller, Callers};
 use directory::Directories;
+pub use enrolment::{Holder, NewSecret};
+use guesses::Guesses;
 pub use login::Credentials;
 pub use secret::load_secret;
 pub use sessions::{Mode, Tokens};
 pub use setup::{NewAdministrator, create_administrator, ensure_administrator, renew_static_token};
+pub use store::OpenSession;
 use store::Store;
 use token::Keys;
-pub use token::{Owner, static_hash};
+pub use token::Owner;
 
 /// Makes accountabilities out of tokens, and tokens out of passwords.
 pub struct Authenticator {
@@ -46,6 +53,7 @@ pub struct Authenticator {
     callers: Callers,
     directories: Directories,
     visitor: Arc<Caller>,
+    guesses: Guesses,
     access_token_ttl: Duration,
     refresh_token_ttl: Duration,
     session_ttl: Duration,
@@ -60,6 +68,7 @@ impl Authenticator {
             callers: Callers::new(),
             directories: Directories::new(),
             visitor: Arc::new(Caller::visitor()),
+            guesses: Guesses::new(),
             access_token_ttl: config.access_token_ttl,
             refresh_token_ttl: config.refresh_token_ttl,
             session_ttl: config.session_ttl,

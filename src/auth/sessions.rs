@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::store::{SESSION_COLUMNS, Session, Table, USER_COLUMNS, User, later, moment, text};
+use super::second_factor::SecondFactor;
+use super::store::{OpenSession, SESSION_COLUMNS, Session, Table, USER_COLUMNS, User, later, moment, text};
 use super::token::{NewToken, Owner};
 use super::{Authenticator, Client, token};
 use crate::db::Transaction;
@@ -54,11 +55,25 @@ enum Renewal {
 impl Authenticator {
     /// Opens a session for somebody who has proven to be its owner, and notes that they signed in.
     ///
-    /// Fails with `InvalidCredentials` when the owner is a user who is gone or not active.
+    /// Fails with `InvalidCredentials` when the owner is a user who is gone or not active, and with `InvalidOtp` when the user has
+    /// a second factor.
     pub async fn open_session(
         &self,
         schema: &Arc<Schema>,
         owner: Owner,
+        mode: Mode,
+        client: Client<'_>,
+        now: Timestamp,
+    ) -> Result<Tokens> {
+        self.open(schema, owner, None, mode, client, now).await
+    }
+
+    /// The same for somebody who may have shown a code of their second factor.
+    pub(super) async fn open(
+        &self,
+        schema: &Arc<Schema>,
+        owner: Owner,
+        code: Option<String>,
         mode: Mode,
         client: Client<'_>,
         now: Timestamp,
@@ -68,15 +83,24 @@ impl Authenticator {
         let schema_here = schema.clone();
         let owner_here = owner.clone();
         let forgotten_before = self.forgotten_before(now);
+        let user = match &owner {
+            Owner::User(user) => user.as_str(),
+            Owner::Share(_) => "",
+        };
+        let record = self.record(client, "login", user, now);
         let opened = self.store.db.transaction(move |tx| {
             Box::pin(async move {
                 let user = match &owner_here {
-                    Owner::User(id) => Some(locked_user(tx, &schema_here, id, now).await?),
+                    Owner::User(id) => {
+                        let user = locked_user(tx, &schema_here, id, now).await?;
+                        use_code(tx, &schema_here, &user, code.as_deref(), now).await?;
+                        Some(user)
+                    }
                     Owner::Share(_) => None,
                 };
                 forget_old_sessions(tx, &schema_here, &owner_here, now, forgotten_before).await?;
                 if user.is_some() {
-                    note_login(tx, &schema_here, &session, now).await?;
+                    note(tx, &schema_here, record).await?;
                 }
                 insert_session(tx, &schema_here, session).await?;
                 Ok(user)
@@ -195,6 +219,60 @@ impl Authenticator {
         }
     }
 
+    /// The session that an access token was issued in.
+    pub fn session_of(&self, access_token: &str) -> Option<String> {
+        self.keys.verify(access_token).ok().flatten().map(|access| access.session)
+    }
+
+    /// The sessions of a user that go on, the latest to end first.
+    pub async fn sessions(&self, schema: &Schema, user: &str, now: Timestamp) -> Result<Vec<OpenSession>> {
+        self.store.open_sessions(schema, user, now).await
+    }
+
+    /// Ends one session of a user, by its id. Fails with `Forbidden` when the user has no such session.
+    pub async fn end_session(&self, schema: &Arc<Schema>, user: &str, id: &str) -> Result<()> {
+        let session = self.store.session(schema, id).await?;
+        let owner = session.and_then(|session| session.owner());
+        match owner {
+            Some(Owner::User(owner)) if owner == user => {
+                self.end_family(schema, Owner::User(owner), id.to_owned()).await
+            }
+            _ => Err(Error::Forbidden),
+        }
+    }
+
+    /// Ends every session of a user.
+    pub async fn end_all_sessions(&self, schema: &Arc<Schema>, user: &str) -> Result<()> {
+        let (schema, user) = (schema.clone(), user.to_owned());
+        let ended = self.store.db.transaction(move |tx| {
+            Box::pin(async move {
+                Table::new(&schema, "directus_users")?.locked(tx, &["id"], "id", &user).await?;
+                end_sessions(tx, &schema, &user, None).await
+            })
+        });
+        ended.await?.into_inner();
+        self.forget_all();
+        Ok(())
+    }
+
+    /// A record of what a user does to their own account.
+    pub(super) fn record(
+        &self,
+        client: Client<'_>,
+        action: &'static str,
+        user: &str,
+        now: Timestamp,
+    ) -> Record {
+        Record {
+            action,
+            user: user.to_owned(),
+            now,
+            ip: client.address.map(|address| address.to_string()),
+            user_agent: client.user_agent.map(cut),
+            origin: client.origin.map(cut),
+        }
+    }
+
     async fn tokens(&self, schema: &Schema, opened: Opened<'_>, now: Timestamp) -> Result<Tokens> {
         let Opened { owner, user, refresh_token, mode, client } = opened;
         // A share gives no more than itself.
@@ -230,7 +308,6 @@ impl Authenticator {
         now: Timestamp,
     ) -> NewSession {
         let life = if mode == Mode::Session { self.session_ttl } else { self.refresh_token_ttl };
-        let cut = |header: &str| header.chars().take(MOST_CHARACTERS).collect();
         NewSession {
             token: token::hash(refresh_token),
             owner,
@@ -270,6 +347,10 @@ struct NewSession {
     origin: Option<String>,
 }
 
+fn cut(header: &str) -> String {
+    header.chars().take(MOST_CHARACTERS).collect()
+}
+
 fn optional(value: Option<&String>) -> Scalar {
     value.map_or(Scalar::Null, |value| text(value))
 }
@@ -299,25 +380,64 @@ async fn locked_user(tx: &mut Transaction, schema: &Schema, id: &str, now: Times
     Ok(user)
 }
 
-/// The record of who signed in, when and from where.
-async fn note_login(
+/// Uses up the code that the user's second factor asks for, if there is one. Fails with `InvalidOtp`.
+async fn use_code(
     tx: &mut Transaction,
     schema: &Schema,
-    session: &NewSession,
+    user: &User,
+    code: Option<&str>,
     now: Timestamp,
 ) -> Result<()> {
-    let Owner::User(user) = &session.owner else { return Ok(()) };
+    let Some(kept) = &user.second_factor else { return Ok(()) };
+    let mut factor = SecondFactor::parse(kept);
+    if !code.is_some_and(|code| factor.accept(code, now)) {
+        return Err(Error::InvalidOtp);
+    }
+    let users = Table::new(schema, "directus_users")?;
+    users.update(tx, &user.id, vec![("tfa_secret", text(&factor.text()))]).await?;
+    Ok(())
+}
+
+/// A record of what a user did to their own account.
+pub(super) struct Record {
+    action: &'static str,
+    user: String,
+    now: Timestamp,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    origin: Option<String>,
+}
+
+/// Keeps a record in the activity.
+pub(super) async fn note(tx: &mut Transaction, schema: &Schema, record: Record) -> Result<()> {
     let row = vec![
-        ("action", text("login")),
-        ("user", text(user)),
-        ("timestamp", moment(now)),
-        ("ip", optional(session.ip.as_ref())),
-        ("user_agent", optional(session.user_agent.as_ref())),
+        ("action", text(record.action)),
+        ("user", text(&record.user)),
+        ("timestamp", moment(record.now)),
+        ("ip", optional(record.ip.as_ref())),
+        ("user_agent", optional(record.user_agent.as_ref())),
         ("collection", text("directus_users")),
-        ("item", text(user)),
-        ("origin", optional(session.origin.as_ref())),
+        ("item", text(&record.user)),
+        ("origin", optional(record.origin.as_ref())),
     ];
     Table::new(schema, "directus_activity")?.insert(tx, row).await
+}
+
+/// Ends the sessions of a user, but not the family of the one with this hash. Locks nothing but them: the user is locked.
+pub(super) async fn end_sessions(
+    tx: &mut Transaction,
+    schema: &Schema,
+    user: &str,
+    but: Option<&str>,
+) -> Result<()> {
+    let all = sessions_of(tx, schema, &Owner::User(user.to_owned())).await?;
+    let kept = but.map(|hash| family(&all, hash)).unwrap_or_default();
+    let ended = all.iter().filter(|session| !kept.contains(session.token.as_str()));
+    let ended: Vec<Scalar> = ended.map(|session| text(&session.token)).collect();
+    if !ended.is_empty() {
+        Table::new(schema, "directus_sessions")?.delete(tx, "token", &ended).await?;
+    }
+    Ok(())
 }
 
 /// Every session of an owner, alive or not.

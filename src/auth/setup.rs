@@ -58,7 +58,7 @@ pub async fn create_administrator(
     let generated_password = password.is_none().then(|| Secret::new(token::random()));
     let password = password.or(generated_password.as_ref()).map_or("", |password| password.expose().as_str());
     let hash = hashing::hash(password.into()).await?;
-    let token = static_token.map_or(Scalar::Null, |token| text(&token::static_hash(token.expose())));
+    let token = static_token.map_or(Scalar::Null, |token| text(&hashing::token_hash(token.expose())));
     let email_here = email.to_owned();
     let schema = schema.clone();
     let made = db.transaction(move |tx| {
@@ -86,7 +86,7 @@ pub async fn create_administrator(
 /// Gives a user a new static token, whose only copy is returned. Fails with `Forbidden` when there is no such user.
 pub async fn renew_static_token(db: &Database, schema: &Arc<Schema>, email: &str) -> Result<Secret<String>> {
     let token = token::random();
-    let hash = token::static_hash(&token);
+    let hash = hashing::token_hash(&token);
     let store = super::Store::new(db.clone());
     let user = store.user_by_email(schema, email).await?.ok_or(Error::Forbidden)?;
     let schema = schema.clone();

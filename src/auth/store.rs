@@ -3,10 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use subtle::ConstantTimeEq;
 
-use super::token::{self, Owner};
+use super::token::Owner;
 use crate::db::{Database, Row, Transaction};
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
+use crate::items::hashing;
 use crate::schema::{Collection, FieldId, Schema};
 use crate::sql::Statement;
 use crate::sql::write::{self, Insert, Match};
@@ -21,7 +22,7 @@ pub(super) struct User {
     pub(super) role: Option<String>,
     pub(super) token: Option<String>,
     pub(super) provider: String,
-    pub(super) has_second_factor: bool,
+    pub(super) second_factor: Option<String>,
 }
 
 pub(super) const USER_COLUMNS: &[&str] =
@@ -38,8 +39,13 @@ impl User {
             role: text(4),
             token: text(5),
             provider: text(6).unwrap_or_default(),
-            has_second_factor: text(7).is_some(),
+            second_factor: text(7),
         }
+    }
+
+    /// What guesses at this user are counted under.
+    pub(super) fn account(&self) -> &str {
+        self.email.as_deref().unwrap_or(&self.id)
     }
 
     pub(super) fn is_active(&self) -> bool {
@@ -82,6 +88,21 @@ impl Session {
     }
 }
 
+/// A session as its user sees it.
+#[derive(Debug, Clone)]
+pub struct OpenSession {
+    /// Names it until it is renewed.
+    pub id: String,
+    /// When it ends unless it is renewed.
+    pub expires: Timestamp,
+    /// Address that opened or renewed it.
+    pub ip: Option<String>,
+    /// Program that did.
+    pub user_agent: Option<String>,
+    /// Page that did.
+    pub origin: Option<String>,
+}
+
 pub(super) struct Store {
     pub(super) db: Database,
 }
@@ -98,7 +119,7 @@ impl Store {
 
     /// The user with this static token. Databases that were served by others may hold it as it is instead of its hash.
     pub(super) async fn user_by_token(&self, schema: &Schema, token: &str) -> Result<Option<User>> {
-        let hash = token::static_hash(token);
+        let hash = hashing::token_hash(token);
         let users = self.users(schema, "token", &[&hash, token]).await?;
         // Collations may take different texts for equal; here they must be the same byte for byte.
         Ok(users.into_iter().find(|user| {
@@ -107,18 +128,18 @@ impl Store {
         }))
     }
 
-    /// The user with this e-mail, upper and lower case being the same.
+    /// The user with this e-mail, upper and lower case of `a` to `z` being the same, on every database alike.
     pub(super) async fn user_by_email(&self, schema: &Schema, email: &str) -> Result<Option<User>> {
-        let lower = email.to_lowercase();
-        let is_theirs = |user: &User| user.email.as_deref().is_some_and(|kept| kept.to_lowercase() == lower);
-        let as_written = self.users(schema, "email", &[email, &lower]).await?;
+        let is_theirs =
+            |user: &User| user.email.as_deref().is_some_and(|kept| kept.eq_ignore_ascii_case(email));
+        let as_written = self.users(schema, "email", &[email, &email.to_ascii_lowercase()]).await?;
         if let Some(user) = as_written.into_iter().find(is_theirs) {
             return Ok(Some(user));
         }
         let users = collection(schema, "directus_users")?;
         let columns = fields(users, USER_COLUMNS)?;
         let statement =
-            write::lookup_ignoring_case(self.db.dialect(), users, &columns, field(users, "email")?, &lower);
+            write::lookup_ignoring_case(self.db.dialect(), users, &columns, field(users, "email")?, email);
         Ok(self.db.rows(&statement).await?.iter().map(User::from_row).find(is_theirs))
     }
 
@@ -130,6 +151,38 @@ impl Store {
     pub(super) async fn session(&self, schema: &Schema, token_hash: &str) -> Result<Option<Session>> {
         let rows = self.rows(schema, "directus_sessions", SESSION_COLUMNS, "token", &[token_hash]).await?;
         rows.first().map(Session::from_row).transpose()
+    }
+
+    /// The sessions of a user that were neither renewed nor are over, the latest to end first.
+    pub(super) async fn open_sessions(
+        &self,
+        schema: &Schema,
+        user: &str,
+        now: Timestamp,
+    ) -> Result<Vec<OpenSession>> {
+        let columns = ["token", "user", "expires", "next_token", "share", "ip", "user_agent", "origin"];
+        let rows = self.rows(schema, "directus_sessions", &columns, "user", &[user]).await?;
+        let mut open = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let session = Session::from_row(row)?;
+            if session.next_token.is_none() && session.expires > now {
+                let text = |column| row.text(column).map(|text| text.to_string());
+                open.push(OpenSession {
+                    id: session.token,
+                    expires: session.expires,
+                    ip: text(5),
+                    user_agent: text(6),
+                    origin: text(7),
+                });
+            }
+        }
+        open.sort_by_key(|session| std::cmp::Reverse(session.expires));
+        Ok(open)
+    }
+
+    /// These settings of the project; `None` when it has none yet.
+    pub(super) async fn settings(&self, schema: &Schema, columns: &[&str]) -> Result<Option<Row>> {
+        Ok(self.all(schema, "directus_settings", columns).await?.into_iter().next())
     }
 
     /// These columns of every row.

@@ -54,7 +54,7 @@ impl House {
     }
 
     async fn login(&self, email: &str, password: &str) -> Result<Tokens> {
-        let credentials = Credentials { email: email.to_owned(), password: password.to_owned() };
+        let credentials = Credentials { email: email.to_owned(), password: password.to_owned(), otp: None };
         self.auth.login(&self.schema, credentials, Mode::Json, Client::default(), self.now).await
     }
 
@@ -69,7 +69,7 @@ impl House {
 
     async fn open(&self, mode: Mode) -> Tokens {
         let credentials =
-            Credentials { email: "admin@example.com".to_owned(), password: PASSWORD.to_owned() };
+            Credentials { email: "admin@example.com".to_owned(), password: PASSWORD.to_owned(), otp: None };
         let opened = self.auth.login(&self.schema, credentials, mode, Client::default(), self.now).await;
         opened.expect("signed in")
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::errors::ErrorKind;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::config::Secret;
 use crate::error::{Error, Result};
+use crate::items::hashing;
 
 /// Who signs, as the public API names it: programs that verify tokens themselves look for it.
 const ISSUER: &str = "directus";
@@ -22,8 +24,6 @@ const ISSUER: &str = "directus";
 const ACCESS_TYPE: &str = "at+jwt";
 /// Member of the header that names the session, whose hash is not among the claims of the public API.
 const SESSION: &str = "sid";
-/// What is kept of a static token begins so, which no token may.
-const HASH_MARK: &str = "sha256:";
 
 /// What an access token says, as in the public API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -78,6 +78,7 @@ pub(super) struct AccessToken {
 
 /// The key of this installation.
 pub(super) struct Keys {
+    mac: Hmac<Sha256>,
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
@@ -91,10 +92,25 @@ impl Keys {
         validation.set_required_spec_claims(&["exp", "iss"]);
         validation.leeway = 60;
         Keys {
+            // A key of any length is taken.
+            mac: Hmac::new_from_slice(secret).unwrap_or_else(|_| Hmac::new(&Default::default())),
             encoding: EncodingKey::from_secret(secret),
             decoding: DecodingKey::from_secret(secret),
             validation,
         }
+    }
+
+    /// A mark that nobody else can make, for one purpose and these parts. It is never taken for a signature of a token, which has
+    /// no null character in what it signs.
+    pub(super) fn mark(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.mac.clone();
+        mac.update(purpose.as_bytes());
+        for part in parts {
+            mac.update(&[0]);
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
     }
 
     /// Signs an access token.
@@ -184,14 +200,9 @@ pub(super) fn hash(token: &str) -> String {
     text
 }
 
-/// What is kept of a static token. Nobody who reads it can use it: [`may_be_static`] refuses it as a token.
-pub fn static_hash(token: &str) -> String {
-    format!("{HASH_MARK}{}", hash(token))
-}
-
 /// Whether a text can be a static token at all.
 pub(super) fn may_be_static(token: &str) -> bool {
-    !token.is_empty() && token.len() <= 255 && !token.starts_with(HASH_MARK)
+    !token.is_empty() && token.len() <= 255 && !hashing::is_token_hash(token)
 }
 
 #[cfg(test)]
@@ -269,7 +280,7 @@ mod tests {
             assert_eq!(keys().verify(token).expect("no error"), None, "{token}");
         }
         assert!(may_be_static("abc"));
-        assert!(!may_be_static(&static_hash("abc")));
+        assert!(!may_be_static(&hashing::token_hash("abc")));
         assert_eq!(hash("abc").len(), 64);
     }
 

@@ -1,16 +1,36 @@
-//! Passwords and the like: Argon2id hashes of what is sent.
+//! Passwords and the like: Argon2id hashes of what is sent; and static tokens, which nobody can guess and a plain hash protects.
 //!
 //! Hashing is slow on purpose, so it runs on the blocking pool and before any transaction is open.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
 
 /// Memory in KiB, passes and lanes, as OWASP recommends for Argon2id.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
+
+/// What is kept of a token begins so, which no token may.
+const TOKEN_MARK: &str = "sha256:";
+
+/// What is kept of a static token. Nobody who reads it can use it, since [`is_token_hash`] refuses it as a token.
+pub fn token_hash(token: &str) -> String {
+    let mut text = String::with_capacity(TOKEN_MARK.len() + 64);
+    text.push_str(TOKEN_MARK);
+    for byte in Sha256::digest(token.as_bytes()) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Does a text say of itself that it is what is kept of a token?
+pub fn is_token_hash(text: &str) -> bool {
+    text.starts_with(TOKEN_MARK)
+}
 
 /// Is the text an Argon2 hash already, as in an import?
 pub fn is_hash(text: &str) -> bool {

@@ -4,6 +4,7 @@
 //! what another refuses. `write` lists the steps of a write, `nested` turns payloads into trees of items, `run` carries them out
 //! in one transaction. Nothing here knows HTTP.
 
+mod accounts;
 mod answer;
 mod defaults;
 mod explain;

@@ -313,6 +313,7 @@ impl<'t> Run<'t> {
                 Err(error) => return Err(self.fault(error, collection, group).await),
             }
         }
+        self.check_new_accounts(items).await?;
         Ok(keys)
     }
 
@@ -403,6 +404,9 @@ impl<'t> Run<'t> {
             Dialect::Sqlite | Dialect::Postgres => self.tx.rows(&statement).await,
             Dialect::Mysql => self.tx.execute(&statement).await.map(|_| Vec::new()),
         };
+        if done.is_ok() {
+            self.check_changed_accounts(item, keys).await?;
+        }
         match done {
             Err(error) => Err(self.fault(error, collection, std::slice::from_ref(item)).await),
             Ok(_) if dialect == Dialect::Mysql => self.snapshots(collection, keys).await,

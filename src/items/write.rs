@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::accounts;
 use super::hashing;
 use super::nested::{ItemPayload, Planner, key_json, key_text, key_value};
 use super::plan::{ItemWrite, Target};
@@ -127,6 +128,7 @@ impl ItemsService {
             findings: Vec::new(),
         };
         let mut prepared = self.plan(&mut planner, collection, id, operation)?;
+        accounts::check(self, ctx, &mut prepared).await?;
         prepared.hash_secrets(ctx).await?;
         Ok(prepared)
     }
@@ -381,25 +383,30 @@ impl Prepared {
         Ok(())
     }
 
-    fn for_each_secret(&mut self, ctx: &Context, visit: &mut dyn FnMut(&mut Scalar)) {
+    /// Every item that is written, nested ones included.
+    pub(super) fn for_each_item(&mut self, visit: &mut dyn FnMut(&mut ItemWrite)) {
         let items: &mut [ItemWrite] = match &mut self.work {
             Work::Create(items) | Work::UpdateEach(items) => items,
             Work::Update(item, _) | Work::Singleton(item, _) => std::slice::from_mut(item),
             Work::Delete(_) | Work::DeleteSingleton(_) => return,
         };
         for item in items {
-            item.for_each(&mut |item| {
-                let collection = ctx.schema.collection(item.collection);
-                for (field, value) in &mut item.values {
-                    let column = collection.field(*field).column.as_ref();
-                    if column.is_some_and(|column| column.column_type == ColumnType::Hash)
-                        && *value != Scalar::Null
-                    {
-                        visit(value);
-                    }
-                }
-            });
+            item.for_each(visit);
         }
+    }
+
+    fn for_each_secret(&mut self, ctx: &Context, visit: &mut dyn FnMut(&mut Scalar)) {
+        self.for_each_item(&mut |item| {
+            let collection = ctx.schema.collection(item.collection);
+            for (field, value) in &mut item.values {
+                let column = collection.field(*field).column.as_ref();
+                if column.is_some_and(|column| column.column_type == ColumnType::Hash)
+                    && *value != Scalar::Null
+                {
+                    visit(value);
+                }
+            }
+        });
     }
 }
 

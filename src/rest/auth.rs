@@ -18,7 +18,12 @@ pub(super) async fn login(api: &Api, call: &mut Call<'_>) -> Result<Answer> {
         return Err(Error::payload("\"email\" must be an e-mail address."));
     }
     let mode = mode(&body)?.unwrap_or(Mode::Json);
-    let credentials = Credentials { email: email.to_owned(), password: text(&body, "password")?.to_owned() };
+    let otp = match body.get("otp") {
+        None | Some(Value::Null) => None,
+        Some(_) => Some(text(&body, "otp")?.to_owned()),
+    };
+    let password = text(&body, "password")?.to_owned();
+    let credentials = Credentials { email: email.to_owned(), password, otp };
     let tokens = api.auth.login(&api.schema(), credentials, mode, client(call), call.now).await?;
     Ok(signed_in(api, call, tokens, mode))
 }

@@ -2,6 +2,7 @@
 //!
 //! Start at [`Api`], which finds the route of a request, asks who sends it, and hands it on.
 
+mod account;
 mod auth;
 mod explain;
 mod items;
@@ -110,6 +111,7 @@ impl Api {
                 let ctx = self.context(call).await?;
                 users::me(self, call, &ctx).await
             }
+            Route::Account(route) => account::answer(self, call, route).await,
             Route::Info => {
                 self.administrator(call).await?;
                 Ok(service::info(self))
@@ -123,6 +125,14 @@ impl Api {
                 explain::explain(self, call, &ctx).await
             }
         }
+    }
+
+    /// The token that a request brings, wherever it stands.
+    fn token<'a>(&self, call: &Call<'a>) -> Result<Option<Cow<'a, str>>> {
+        Ok(match call.credentials()? {
+            Credentials::Token(token) => Some(token),
+            Credentials::Nobody => self.cookies.session(call).map(Cow::Borrowed),
+        })
     }
 
     /// A browser stops sending the cookie of a session that is over.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::account::AccountRoute;
+
 /// A route, with what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route<'a> {
@@ -15,6 +17,8 @@ pub(super) enum Route<'a> {
     SystemItem(SystemRoute, &'a str),
     /// `/users/me`
     Me,
+    /// Below `/users`.
+    Account(AccountRoute<'a>),
     /// `/utils/sort/{collection}`
     Sort(&'a str),
     /// `/auth`
@@ -79,6 +83,7 @@ impl<'a> Route<'a> {
             [a, collection] if a == "items" => Route::Items(collection),
             [a, collection, key] if a == "items" => Route::Item(collection, key),
             [a, b] if a == "users" && b == "me" => Route::Me,
+            [a, rest @ ..] if a == "users" && rest.len() > 1 => Route::Account(AccountRoute::find(rest)?),
             [a, b, collection] if a == "utils" && b == "sort" => Route::Sort(collection),
             [a] if a == "auth" => Route::Providers,
             [a, b] if a == "auth" => match b.as_ref() {
@@ -112,6 +117,7 @@ impl<'a> Route<'a> {
             Route::System(system) => system.list,
             Route::SystemItem(system, _) => system.item,
             Route::Me => "/users/me",
+            Route::Account(route) => route.pattern(),
             Route::Sort(_) => "/utils/sort/{collection}",
             Route::Providers => "/auth",
             Route::Login => "/auth/login",
@@ -137,6 +143,7 @@ impl<'a> Route<'a> {
             Route::System(_) => "GET, HEAD, SEARCH",
             Route::Me => "GET, HEAD, PATCH",
             Route::Arrive(_) => "GET, HEAD, POST",
+            Route::Account(route) => route.methods(),
             Route::Sort(_) | Route::Login | Route::Refresh | Route::Logout => "POST",
             Route::SystemItem(..)
             | Route::Providers

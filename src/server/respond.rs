@@ -103,7 +103,7 @@ pub fn status(error: &Error) -> StatusCode {
         | Error::NotNullViolation { .. }
         | Error::ValueOutOfRange { .. }
         | Error::ValueTooLong { .. } => StatusCode::BAD_REQUEST,
-        Error::InvalidCredentials | Error::TokenExpired => StatusCode::UNAUTHORIZED,
+        Error::InvalidCredentials | Error::InvalidOtp | Error::TokenExpired => StatusCode::UNAUTHORIZED,
         Error::Forbidden | Error::InvalidToken | Error::InvalidProvider => StatusCode::FORBIDDEN,
         Error::RouteNotFound { .. } => StatusCode::NOT_FOUND,
         Error::Conflict { .. } => StatusCode::CONFLICT,

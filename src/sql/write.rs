@@ -254,20 +254,21 @@ pub fn lookup(
     Statement { text: text.into(), params, columns: returned }
 }
 
-/// Reads columns of the rows in which a text column has this value, which is in lower case, in upper or lower case.
+/// Reads columns of the rows in which a text column has this value, in upper or lower case.
 ///
-/// Databases differ in what is lower case beyond ASCII, so the caller compares again.
+/// Databases differ in what they take for the same letter beyond ASCII, so the caller compares again.
 pub fn lookup_ignoring_case(
     dialect: Dialect,
     collection: &Collection,
     columns: &[FieldId],
     field: FieldId,
-    lower: &str,
+    value: &str,
 ) -> Statement {
     let (mut text, returned) = select_from(dialect, collection, columns);
-    let _ = write!(text, " WHERE lower({})=", quote(dialect, &collection.field(field).name));
+    let _ = write!(text, " WHERE lower({})=lower(", quote(dialect, &collection.field(field).name));
     push_placeholder(&mut text, dialect, 1, &ColumnType::Text);
-    let params = vec![Param::Value(Scalar::Text(lower.into()))];
+    text.push(')');
+    let params = vec![Param::Value(Scalar::Text(value.into()))];
     Statement { text: text.into(), params, columns: returned }
 }
 

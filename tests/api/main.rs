@@ -9,6 +9,7 @@
 mod support;
 
 mod access;
+mod accounts;
 mod across;
 mod auth;
 mod bad_input;

@@ -1,0 +1,282 @@
+//! What rows of users need beyond those of any other collection: secrets that are kept as hashes, passwords that fit the policy,
+//! e-mails that are told apart without regard to case, and sessions that end when what they stand on changes.
+//!
+//! Every write passes here, nested ones included, so that no door lets through what another refuses.
+
+use std::sync::Arc;
+
+use regex::Regex;
+use serde_json::Map;
+
+use super::hashing;
+use super::plan::ItemWrite;
+use super::run::Run;
+use super::service::ItemsService;
+use super::write::Prepared;
+use crate::access::Context;
+use crate::db::Row;
+use crate::error::{Error, Result};
+use crate::filter::Scalar;
+use crate::schema::{Collection, CollectionId, FieldId, Schema};
+use crate::sql::write::{self as statements, Match};
+
+const USERS: &str = "directus_users";
+/// Longest policy.
+const MOST_POLICY_BYTES: usize = 1000;
+
+/// The fields of users that mean something here.
+struct Fields {
+    collection: CollectionId,
+    email: Option<FieldId>,
+    password: Option<FieldId>,
+    token: Option<FieldId>,
+    tfa_secret: Option<FieldId>,
+    status: Option<FieldId>,
+}
+
+impl Fields {
+    fn of(schema: &Schema) -> Option<Self> {
+        let collection = schema.find(USERS)?;
+        let users = schema.collection(collection);
+        Some(Fields {
+            collection,
+            email: users.find("email"),
+            password: users.find("password"),
+            token: users.find("token"),
+            tfa_secret: users.find("tfa_secret"),
+            status: users.find("status"),
+        })
+    }
+}
+
+/// Judges what a write says about users, and turns tokens into what is kept of them.
+pub(super) async fn check(service: &ItemsService, ctx: &Context, prepared: &mut Prepared) -> Result<()> {
+    let Some(fields) = Fields::of(&ctx.schema) else { return Ok(()) };
+    let mut findings = Vec::new();
+    let mut passwords: Vec<Arc<str>> = Vec::new();
+    prepared.for_each_item(&mut |item| {
+        if item.collection != fields.collection {
+            return;
+        }
+        if fields.tfa_secret.is_some_and(|field| item.sent.contains(&field)) {
+            findings.push(Error::payload("\"tfa_secret\" changes at /users/me/tfa only."));
+        }
+        for (field, value) in &mut item.values {
+            let Scalar::Text(text) = value else { continue };
+            if Some(*field) == fields.token {
+                match kept_token(text, ctx.accountability.admin) {
+                    Ok(kept) => *text = kept,
+                    Err(error) => findings.push(error),
+                }
+            } else if Some(*field) == fields.password {
+                passwords.push(text.clone());
+            }
+        }
+    });
+    Error::from_findings(findings)?;
+    if passwords.is_empty() {
+        return Ok(());
+    }
+    // A hash comes from another installation; only those who may do everything bring such.
+    passwords.retain(|password| !(hashing::is_hash(password) && ctx.accountability.admin));
+    if passwords.iter().any(|password| hashing::is_hash(password)) {
+        return Err(Error::payload("\"password\" must be a password, not its hash."));
+    }
+    service.check_passwords(&ctx.schema, &passwords).await
+}
+
+/// What is kept of a token that a request sets.
+fn kept_token(token: &str, is_admin: bool) -> Result<Arc<str>> {
+    if hashing::is_token_hash(token) {
+        return if is_admin {
+            Ok(token.into())
+        } else {
+            Err(Error::payload("\"token\" must not be a hash."))
+        };
+    }
+    // What answers show in place of a token would otherwise become one that everybody knows.
+    if token.is_empty() || token.len() > 255 || token.chars().all(|c| c == '*') {
+        return Err(Error::payload("\"token\" must have 1 to 255 characters that are not all asterisks."));
+    }
+    Ok(hashing::token_hash(token).into())
+}
+
+impl ItemsService {
+    /// Whether passwords fit the policy of the project. Fails with `FailedValidation`.
+    pub async fn check_passwords(&self, schema: &Schema, passwords: &[Arc<str>]) -> Result<()> {
+        let Some(policy) = self.password_policy(schema).await? else { return Ok(()) };
+        let policy = Policy::parse(&policy)?;
+        if passwords.iter().all(|password| policy.fits(password)) {
+            return Ok(());
+        }
+        Err(Error::FailedValidation {
+            message: "The password does not fit the password policy.".to_owned(),
+            field: "password".to_owned(),
+            rule: "regex",
+            details: Map::new(),
+        })
+    }
+
+    async fn password_policy(&self, schema: &Schema) -> Result<Option<String>> {
+        let found = schema
+            .get("directus_settings")
+            .and_then(|settings| settings.find("auth_password_policy").map(|policy| (settings, policy)));
+        let Some((settings, policy)) = found else { return Ok(None) };
+        let statement = statements::lookup(self.database.dialect(), settings, &[policy], &[]);
+        let rows = self.database.rows(&statement).await?;
+        let policy = rows.first().and_then(|row| row.text(0)).map(|policy| policy.to_string());
+        Ok(policy.filter(|policy| !policy.is_empty()))
+    }
+}
+
+/// A password policy: a regular expression, perhaps between slashes, which may begin with conditions `(?=...)` and `(?!...)`.
+///
+/// The engine takes no such conditions, since it promises linear time. At the beginning they say no more than that each must hold,
+/// or not hold, of the whole text, so each becomes an expression of its own.
+struct Policy {
+    conditions: Vec<(bool, Regex)>,
+}
+
+impl Policy {
+    fn parse(text: &str) -> Result<Self> {
+        let unreadable =
+            || Error::payload("the password policy of the project cannot be read as a regular expression.");
+        if text.len() > MOST_POLICY_BYTES {
+            return Err(unreadable());
+        }
+        let text =
+            text.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')).map_or(text, |(inner, _)| inner);
+        let compile = |text: &str| Regex::new(text).map_err(|_| unreadable());
+        let mut rest = text.strip_prefix('^').unwrap_or(text);
+        if !rest.starts_with("(?=") && !rest.starts_with("(?!") {
+            return Ok(Policy { conditions: vec![(true, compile(text)?)] });
+        }
+        let mut conditions = Vec::new();
+        while let Some((holds, after)) = lookahead(rest) {
+            let end = closing(after).ok_or_else(unreadable)?;
+            conditions.push((holds, compile(&format!(r"\A(?:{})", &after[..end]))?));
+            rest = &after[end + 1..];
+        }
+        conditions.push((true, compile(&format!(r"\A(?:{rest})"))?));
+        Ok(Policy { conditions })
+    }
+
+    fn fits(&self, password: &str) -> bool {
+        self.conditions.iter().all(|(holds, condition)| condition.is_match(password) == *holds)
+    }
+}
+
+/// A condition at the beginning: whether it must hold, and what follows its mark.
+fn lookahead(text: &str) -> Option<(bool, &str)> {
+    text.strip_prefix("(?=")
+        .map(|rest| (true, rest))
+        .or_else(|| text.strip_prefix("(?!").map(|rest| (false, rest)))
+}
+
+/// Where the parenthesis closes that was open at the beginning.
+fn closing(text: &str) -> Option<usize> {
+    let (mut depth, mut in_class, mut is_escaped) = (0_usize, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            ']' if in_class => in_class = false,
+            _ if in_class => {}
+            '[' => in_class = true,
+            '(' => depth += 1,
+            ')' if depth == 0 => return Some(at),
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+impl Run<'_> {
+    /// After new users: no two have the same e-mail.
+    pub(super) async fn check_new_accounts(&mut self, items: &[ItemWrite]) -> Result<()> {
+        let schema = self.schema();
+        let Some(fields) = Fields::of(&schema) else { return Ok(()) };
+        for item in items.iter().filter(|item| item.collection == fields.collection) {
+            self.check_email(schema.collection(fields.collection), &fields, item).await?;
+        }
+        Ok(())
+    }
+
+    /// After a change of users: no two have the same e-mail, and sessions end whose password, second factor or status is another.
+    pub(super) async fn check_changed_accounts(&mut self, item: &ItemWrite, keys: &[Scalar]) -> Result<()> {
+        let schema = self.schema();
+        let Some(fields) = Fields::of(&schema).filter(|fields| fields.collection == item.collection) else {
+            return Ok(());
+        };
+        self.check_email(schema.collection(fields.collection), &fields, item).await?;
+        let value = |field: Option<FieldId>| field.and_then(|field| item.value(field));
+        let is_closed =
+            value(fields.status).is_some_and(|status| *status != Scalar::Text(Arc::from("active")));
+        if !is_closed && value(fields.password).is_none() {
+            return Ok(());
+        }
+        let Some(sessions) = schema.get("directus_sessions") else { return Ok(()) };
+        let Some(user) = sessions.find("user") else { return Ok(()) };
+        let matches = [Match { field: user, values: keys }];
+        let statement = statements::delete(self.tx.dialect(), sessions, &matches, &[]);
+        self.tx.execute(&statement).await?;
+        Ok(())
+    }
+
+    async fn check_email(&mut self, users: &Collection, fields: &Fields, item: &ItemWrite) -> Result<()> {
+        let Some(email) = fields.email else { return Ok(()) };
+        let Some(Scalar::Text(text)) = item.value(email) else { return Ok(()) };
+        let statement = statements::lookup_ignoring_case(self.tx.dialect(), users, &[email], email, text);
+        let rows = self.tx.rows(&statement).await?;
+        let is_same = |row: &&Row| row.text(0).is_some_and(|kept| kept.eq_ignore_ascii_case(text));
+        if rows.iter().filter(is_same).count() > 1 {
+            return Err(Error::RecordNotUnique {
+                collection: USERS.to_owned(),
+                field: "email".to_owned(),
+                value: (**text).into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies() {
+        let check = |policy: &str, password: &str, expected: Option<bool>| {
+            let fits = Policy::parse(policy).ok().map(|policy| policy.fits(password));
+            assert_eq!(fits, expected, "{policy} {password}");
+        };
+        let weak = "/^.{8,}$/";
+        check(weak, "12345678", Some(true));
+        check(weak, "1234567", Some(false));
+        let strong = r"/(?=^.{8,}$)(?=.*\d)(?=.*[!@#$%^&*()_+}{';'?>.<,])(?!.*\s)(?=.*[A-Z])(?=.*[a-z]).*$/";
+        check(strong, "Passw0rd!", Some(true));
+        for refused in ["Pass0!", "Password!", "Passw0rd", "Passw0 rd!", "passw0rd!", "PASSW0RD!"] {
+            check(strong, refused, Some(false));
+        }
+        check(r"^(?=.*\d).{4,}$", "abc1", Some(true));
+        check(r"^(?=.*\d).{4,}$", "abcd", Some(false));
+        check("digit|[0-9]", "x7", Some(true));
+        check("(", "x", None);
+        check("(?=(", "x", None);
+        check("(?=a", "x", None);
+        check(r"a(?=b)", "x", None);
+        check(&"a".repeat(2000), "x", None);
+    }
+
+    #[test]
+    fn tokens_are_kept_as_hashes() {
+        let kept = kept_token("a-token", false).expect("a token");
+        assert!(hashing::is_token_hash(&kept));
+        assert_eq!(kept_token(&kept, true).expect("a hash"), kept);
+        assert!(kept_token(&kept, false).is_err());
+        for refused in ["", "**********", &"x".repeat(256)] {
+            assert!(kept_token(refused, true).is_err(), "{refused}");
+        }
+    }
+}
