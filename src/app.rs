@@ -15,9 +15,10 @@ use crate::auth::providers::Providers;
 use crate::auth::{self, Authenticator, NewAdministrator};
 use crate::cache::Redis;
 use crate::config::{Config, CorsConfig, DatabaseTarget, LimitsConfig, Origins, Secret, ServerConfig};
+use crate::db::nodes::Nodes;
 use crate::db::{Database, Settings, Target};
 use crate::error::{Error, Result};
-use crate::events::{Events, Hooks};
+use crate::events::{Belief, Events, Hooks};
 use crate::items::{ItemsService, ItemsSettings};
 use crate::outbound::Outbound;
 use crate::project::{Project, Watch};
@@ -84,12 +85,12 @@ impl App {
             limits: query_limits(&config.limits),
             denials: Denials::default(),
         });
-        // A change of users and their rights acts on the next request of this node; on others when what they believe is a second old.
         let callers = api.clone();
-        events.watch_system(move |event| {
-            if is_about_callers(&event.collection) {
-                callers.auth.forget_all();
-            }
+        events.believe(Belief {
+            is_about: is_about_callers,
+            forget: Box::new(move || callers.auth.forget_all()),
+            lasts: auth::BELIEVED,
+            nodes: Nodes::join(&db).await?,
         });
         tokio::spawn(measure(metrics, db.clone()));
         events.recover(&db).await?;
@@ -108,6 +109,7 @@ impl App {
         let redis = config.redis.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
         let gate = Gate::new(&config.rate_limits, redis);
         listening.serve(&config.server, gate, api).await.map_err(Error::internal)?;
+        events.leave().await;
         tracing::info!("stopped");
         Ok(())
     }

@@ -14,8 +14,8 @@ use crate::access::{AccessRules, Accountability, Directory, Who};
 use crate::error::{Error, Result};
 use crate::schema::Schema;
 
-/// How long what was found is believed.
-const BELIEVED: Duration = Duration::from_secs(1);
+/// How long a node believes what it read of users, roles, policies and sessions without asking again.
+pub const BELIEVED: Duration = Duration::from_secs(1);
 /// From then on one request asks again while the others go on.
 const DOUBTED: Duration = Duration::from_millis(700);
 /// Most tokens that are remembered.

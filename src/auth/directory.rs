@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use super::callers::BELIEVED;
 use super::store::Store;
 use crate::access::{Directory, Grant, PermissionRow, PolicyRow, Role};
 use crate::db::Row;
 use crate::error::Result;
 use crate::schema::Schema;
-
-/// How long what was loaded is believed, so that a change made by another node acts within that time.
-const BELIEVED: Duration = Duration::from_secs(1);
 
 /// The directory of this process.
 pub(super) struct Directories {

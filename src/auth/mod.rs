@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::schema::Schema;
 
 pub use crate::items::hashing::token_hash as static_hash;
-pub use callers::Client;
+pub use callers::{BELIEVED, Client};
 use callers::{Caller, Callers};
 use directory::Directories;
 pub use enrolment::{Holder, NewSecret};

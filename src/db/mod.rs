@@ -16,6 +16,7 @@ mod transaction;
 pub mod introspect;
 pub mod lock;
 pub mod migrations;
+pub mod nodes;
 pub mod steps;
 
 #[cfg(test)]

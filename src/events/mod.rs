@@ -4,17 +4,19 @@
 //! outbox, written in the transaction they tell of; after the commit [`Events::dispatch`] hands them to the listeners of this
 //! node, and only then are they removed, so that a crash delays them and never loses them. Knows nobody who listens.
 
+mod beliefs;
 mod hooks;
 mod outbox;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::db::{Committed, Database};
 use crate::schema::Collection;
 
+pub use beliefs::Belief;
+use beliefs::Beliefs;
 pub use hooks::{FilterHook, Hooks};
 
 /// Events that a slow listener may be behind before it misses some.
@@ -74,6 +76,7 @@ pub struct ItemEvent {
 pub struct Events {
     hooks: Arc<Hooks>,
     listeners: Listeners,
+    beliefs: Beliefs,
     delivered: mpsc::UnboundedSender<Vec<i64>>,
 }
 
@@ -81,18 +84,10 @@ pub struct Events {
 #[derive(Clone)]
 struct Listeners {
     all: broadcast::Sender<Arc<ItemEvent>>,
-    system: Arc<ArcSwap<Vec<Watcher>>>,
 }
-
-type Watcher = Arc<dyn Fn(&ItemEvent) + Send + Sync>;
 
 impl Listeners {
     fn tell(&self, event: ItemEvent) {
-        if event.collection.starts_with("directus_") {
-            for watcher in self.system.load().iter() {
-                watcher(&event);
-            }
-        }
         // Nobody listening is no fault.
         let _ = self.all.send(Arc::new(event));
     }
@@ -103,10 +98,10 @@ impl Events {
     ///
     /// Events that an earlier process left behind are dispatched once [`Events::recover`] is called.
     pub fn start(database: Database, hooks: Hooks) -> Self {
-        let listeners = Listeners { all: broadcast::channel(BROADCAST_CAPACITY).0, system: Arc::default() };
+        let listeners = Listeners { all: broadcast::channel(BROADCAST_CAPACITY).0 };
         let (delivered, finished) = mpsc::unbounded_channel();
         tokio::spawn(outbox::sweep(database, listeners.clone(), finished));
-        Events { hooks: Arc::new(hooks), listeners, delivered }
+        Events { hooks: Arc::new(hooks), listeners, beliefs: Beliefs::default(), delivered }
     }
 
     /// The filter hooks.
@@ -119,22 +114,23 @@ impl Events {
         self.listeners.all.subscribe()
     }
 
-    /// Tells this function of every event of a system collection from now on, before the write that caused it is answered.
-    pub fn watch_system(&self, watcher: impl Fn(&ItemEvent) + Send + Sync + 'static) {
-        let watcher: Watcher = Arc::new(watcher);
-        self.listeners.system.rcu(|known| {
-            let mut watchers = Vec::clone(known);
-            watchers.push(watcher.clone());
-            watchers
-        });
+    /// From now on a write to what this belief is about is answered when nobody believes the old any more.
+    pub fn believe(&self, belief: Belief) {
+        self.beliefs.set(belief);
+    }
+
+    /// The last act of a node: others need not wait for it.
+    pub async fn leave(&self) {
+        self.beliefs.leave().await;
     }
 
     /// Announces what was committed.
-    pub fn dispatch(&self, committed: Committed<Vec<ItemEvent>>) {
+    pub async fn dispatch(&self, committed: Committed<Vec<ItemEvent>>) {
         let events = committed.into_inner();
         if events.is_empty() {
             return;
         }
+        self.beliefs.forget(&events).await;
         let mut ids = Vec::with_capacity(events.len());
         for event in events {
             ids.push(event.outbox_id);

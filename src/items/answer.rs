@@ -132,7 +132,7 @@ impl ItemsService {
             })
             .await?;
         let (events, body) = committed.split();
-        self.events.dispatch(events);
+        self.events.dispatch(events).await;
         Ok(body)
     }
 
@@ -179,7 +179,7 @@ impl ItemsService {
             })
             .await?;
         let (events, answer) = committed.split();
-        self.events.dispatch(events);
+        self.events.dispatch(events).await;
         Ok(answer)
     }
 

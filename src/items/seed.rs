@@ -93,7 +93,7 @@ impl ItemsService {
             })
             .await?;
         let (events, is_loaded) = committed.split();
-        self.events.dispatch(events);
+        self.events.dispatch(events).await;
         Ok(is_loaded)
     }
 

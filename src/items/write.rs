@@ -304,7 +304,7 @@ impl ItemsService {
             })
             .await?;
         let (committed, keys) = committed.split();
-        self.events.dispatch(committed);
+        self.events.dispatch(committed).await;
         Ok(keys)
     }
 

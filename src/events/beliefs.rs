@@ -1,0 +1,56 @@
+//! What nodes remember of users and rights for a moment, and how a change of those acts on the next request of each of them.
+//!
+//! The node that makes the change forgets at once. Others believe what they read for a short time without asking, so the write is
+//! answered only when that time is over: whoever has the answer is judged by the new rights everywhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::time::sleep;
+
+use super::ItemEvent;
+use crate::db::nodes::Nodes;
+
+/// What was read just before a change may have been noted as read just after it.
+const MARGIN: Duration = Duration::from_millis(200);
+
+/// What is remembered of some collections.
+pub struct Belief {
+    /// Whether a collection is among them.
+    pub is_about: fn(&str) -> bool,
+    /// Forgets it on this node.
+    pub forget: Box<dyn Fn() + Send + Sync>,
+    /// How long a node believes it without asking the database.
+    pub lasts: Duration,
+    /// The nodes that may believe it.
+    pub nodes: Nodes,
+}
+
+/// The belief of this process, once there is one.
+#[derive(Clone, Default)]
+pub(super) struct Beliefs(Arc<ArcSwapOption<Belief>>);
+
+impl Beliefs {
+    pub(super) fn set(&self, belief: Belief) {
+        self.0.store(Some(Arc::new(belief)));
+    }
+
+    /// Forgets what these events are about, here at once and elsewhere before this returns.
+    pub(super) async fn forget(&self, events: &[ItemEvent]) {
+        let Some(belief) = self.0.load_full() else { return };
+        if !events.iter().any(|event| (belief.is_about)(&event.collection)) {
+            return;
+        }
+        (belief.forget)();
+        if belief.nodes.has_others().await {
+            sleep(belief.lasts + MARGIN).await;
+        }
+    }
+
+    pub(super) async fn leave(&self) {
+        if let Some(belief) = self.0.load_full() {
+            belief.nodes.leave().await;
+        }
+    }
+}
