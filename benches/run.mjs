@@ -20,6 +20,7 @@ const seconds = Math.max(1, Number(process.env.BENCH_SECONDS || 3));
 const connections = [1, 32];
 const starts = 7;
 const token = 'a-token-for-the-benchmark-only';
+const readerToken = 'a-reader-of-the-benchmark-only';
 
 // ---------------------------------------------------------------- what is asked
 
@@ -157,8 +158,66 @@ async function measure(database, chosen, project) {
             say(`${database.name}: ${line(cell)}`);
         }
     }
+    const rights = await measureRights(database, servers.server, chosen.filter((shape) => !shape.writes), keys);
     for (const server of Object.values(servers)) await stop(server);
-    return { cells, idle, peak };
+    return { cells, idle, peak, rights };
+}
+
+// The same reads by an administrator and by somebody with a row filter, a field list and two policies, on the same server.
+async function measureRights(database, server, chosen, keys) {
+    if (chosen.length) await makeReader(server);
+    const cells = [];
+    for (const shape of chosen) {
+        const requests = shape.requests(keys);
+        const files = { admin: join(folder, `${shape.name}.admin`), reader: join(folder, `${shape.name}.reader`) };
+        writeRequests(files.admin, requests, token);
+        writeRequests(files.reader, requests, readerToken);
+        for (const request of requests.slice(0, 8)) {
+            const [all, seen] = await Promise.all([ask(server, request), ask(server, request, readerToken)]);
+            if (seen.status !== 200 || all.text !== seen.text) {
+                throw new Error(`${request.path}: the reader sees something else\n${seen.status} ${seen.text.slice(0, 2000)}`);
+            }
+        }
+        for (const file of Object.values(files)) await load(server, file, Math.max(...connections), 1);
+        for (const concurrency of connections) {
+            const cell = { shape, concurrency, admin: newTally(), reader: newTally() };
+            for (const [order, duration] of turns()) {
+                for (const kind of order.map((of) => (of === 'server' ? 'reader' : 'admin'))) {
+                    const before = [cpuOf(server), database.cpu('server')];
+                    const result = await load(server, files[kind], concurrency, duration);
+                    tally(cell[kind], result, cpuOf(server) - before[0], database.cpu('server') - before[1]);
+                }
+            }
+            cells.push(cell);
+            say(`${database.name}: ${shape.name} c=${concurrency}, reader: ${rightsOf(cell).slice(2).join(', ')}`);
+        }
+    }
+    return cells;
+}
+
+// Two policies: articles of a row filter with the fields asked for, and published ones with fewer. Together they give every row.
+async function makeReader(server) {
+    const post = async (path, body) => {
+        const answer = await ask(server, { method: 'POST', path, body });
+        if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${answer.text}`);
+        return JSON.parse(answer.text).data;
+    };
+    const own = ['comments', 'tags'];
+    const rights = [
+        [{ views: { _gte: 0 } }, [...fields.split(','), ...own]],
+        [{ status: { _eq: 'published' } }, ['id', 'title', 'status', 'body']],
+    ];
+    const user = await post('/users', { email: 'reader@example.com', status: 'active', token: readerToken });
+    for (const [rows, named] of rights) {
+        const policy = await post('/policies', { name: `reads ${named.length} fields` });
+        const permission = (collection, permissions, list) =>
+            ({ policy: policy.id, collection, action: 'read', permissions, fields: list });
+        await post('/permissions', [
+            permission('articles', rows, named),
+            ...['authors', 'comments', 'tags', 'articles_tags'].map((name) => permission(name, {}, ['*'])),
+        ]);
+        await post('/access', { user: user.id, policy: policy.id });
+    }
 }
 
 // Two turns per server, the second in the opposite order, so that a drift of the machine cancels out.
@@ -240,10 +299,10 @@ async function countStatements(server, requests) {
     return Math.max(0, (await total()) - beforeAgain - (beforeAgain - before)) / asked.length;
 }
 
-async function ask(server, request) {
+async function ask(server, request, as = token) {
     const response = await fetch(`http://127.0.0.1:${server.port}${request.path}`, {
         method: request.method,
-        headers: { authorization: `Bearer ${token}`, ...(request.body && { 'content-type': 'application/json' }) },
+        headers: { authorization: `Bearer ${as}`, ...(request.body && { 'content-type': 'application/json' }) },
         body: request.body && JSON.stringify(request.body),
     });
     return { status: response.status, text: await response.text() };
@@ -251,13 +310,13 @@ async function ask(server, request) {
 
 // ---------------------------------------------------------------- load
 
-function writeRequests(file, requests) {
+function writeRequests(file, requests, as = token) {
     const parts = requests.map((request) => {
         const body = request.body ? JSON.stringify(request.body) : '';
         const text = [
             `${request.method} ${request.path} HTTP/1.1`,
             'Host: 127.0.0.1',
-            `Authorization: Bearer ${token}`,
+            `Authorization: Bearer ${as}`,
             'User-Agent: bench',
             ...(body ? ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`] : []),
             '',
@@ -505,6 +564,19 @@ function tableOf({ name, cells }) {
     });
 }
 
+const rightsHeads = ['request', 'conn.', 'req/s', 'admin', 'rate', 'CPU us', 'admin', 'DB us', 'admin', 'CPU share'];
+
+// How the figures of the reader stand to those of the administrator: of requests per second, and of CPU per request (both sides).
+function rightsOf(cell) {
+    const [reader, admin] = [figures(cell, 'reader'), figures(cell, 'admin')];
+    return [
+        `${cell.shape.name} ${cell.shape.title}`, String(cell.concurrency),
+        reader.rate.toFixed(0), admin.rate.toFixed(0), (reader.rate / admin.rate).toFixed(2),
+        round(reader.cpu), round(admin.cpu), round(reader.databaseCpu), round(admin.databaseCpu),
+        ((admin.cpu + admin.databaseCpu) / (reader.cpu + reader.databaseCpu)).toFixed(2),
+    ];
+}
+
 function remarks({ cells, idle, peak, startTimes }) {
     const size = ({ anonymous, resident }) => `${anonymous.toFixed(1)} MB anonymous, ${resident.toFixed(1)} MB resident`;
     const different = [...new Set(cells.filter((cell) => !cell.identical).map((cell) => cell.shape.name))];
@@ -521,20 +593,29 @@ function remarks({ cells, idle, peak, startTimes }) {
 
 const titles = { sqlite: 'SQLite', postgres: 'PostgreSQL' };
 
-function print(part) {
-    const rows = [heads, ...tableOf(part)];
-    const widths = heads.map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-    const text = rows.map((row) => row.map((cell, column) =>
+function aligned(rows) {
+    const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+    return rows.map((row) => row.map((cell, column) =>
         (column ? cell.padStart(widths[column]) : cell.padEnd(widths[column]))).join('  ')).join('\n');
-    console.log(`\n${titles[part.name]}\n\n${text}\n\n${remarks(part).join('\n')}\n`);
 }
 
+function print(part) {
+    const rights = part.rights.length ? `${rightsTitle}\n\n${aligned([rightsHeads, ...part.rights.map(rightsOf)])}\n` : '';
+    const table = aligned([heads, ...tableOf(part)]);
+    console.log(`\n${titles[part.name]}\n\n${table}\n\n${remarks(part).join('\n')}\n\n${rights}`);
+}
+
+const rightsTitle = 'A reader with a row filter, a field list and two policies, against the administrator:';
+
 function markdown(report) {
-    const table = (part) => [heads, heads.map((_, column) => (column ? '---:' : '---')), ...tableOf(part)]
+    const grid = ([head, ...rows]) => [head, head.map((_, column) => (column ? '---:' : '---')), ...rows]
         .map((row) => `| ${row.join(' | ')} |`).join('\n');
+    const table = (part) => grid([heads, ...tableOf(part)]);
+    const rights = (part) => (part.rights.length
+        ? `\n${rightsTitle}\n\n${grid([rightsHeads, ...part.rights.map(rightsOf)])}\n` : '');
     const machine = `${cpus().length} cores (${cpus()[0].model})`;
     return `Measured on ${machine}, ${seconds} s per line and server.\n\n${report.map((part) =>
-        `## ${titles[part.name]}\n\n${table(part)}\n\n${remarks(part).map((text) => `- ${text}`).join('\n')}\n`).join('\n')}`;
+        `## ${titles[part.name]}\n\n${table(part)}\n\n${remarks(part).map((text) => `- ${text}`).join('\n')}\n${rights(part)}`).join('\n')}`;
 }
 
 // ---------------------------------------------------------------- small things
