@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::ident::quote;
-use super::write::{push_json_text, stored};
+use super::write::stored;
 use super::{Dialect, ListKind, Param, Statement};
 use crate::filter::Scalar;
 use crate::schema::ColumnType;
@@ -195,57 +195,27 @@ fn params<const N: usize>(
 
 /// Activity, revisions and outbox in one statement, which returns the numbers of the outbox rows in order.
 pub fn write_all_postgres(head: &JournalHead, rows: &[JournalRow]) -> Statement {
+    // Rows count from 1 here, and so do those that `parent` names. Without a delta it is what the item is afterwards.
     const TEXT: &str = concat!(
         "WITH e AS MATERIALIZED (SELECT r.n,r.a,r.v,r.action,r.event,r.collection,r.item,r.data,r.parent,",
         "COALESCE(r.delta,r.data) AS delta,",
         "CASE WHEN r.a THEN nextval(pg_get_serial_sequence('directus_activity','id')) END AS activity_id,",
         "CASE WHEN r.v THEN nextval(pg_get_serial_sequence('directus_revisions','id')) END AS revision_id",
-        " FROM json_to_recordset(CAST($1 AS json)) AS r(n int8,a bool,v bool,action text,event text,",
-        "collection text,item text,data json,delta json,parent int8)),",
+        " FROM unnest(CAST($7 AS bool[]),CAST($8 AS bool[]),CAST($9 AS text[]),CAST($10 AS text[]),",
+        "CAST($11 AS text[]),CAST($12 AS text[]),CAST($13 AS text[]),CAST($14 AS text[]),CAST($15 AS int8[]))",
+        " WITH ORDINALITY AS r(a,v,action,event,collection,item,data,delta,parent,n)),",
         "a AS (INSERT INTO \"directus_activity\" (\"id\",\"action\",\"user\",\"timestamp\",\"ip\",\"user_agent\",",
-        "\"collection\",\"item\",\"origin\") SELECT e.activity_id,e.action,CAST(CAST($2 AS text) AS uuid),",
-        "CAST(CAST($3 AS text) AS timestamptz),CAST($4 AS text),CAST($5 AS text),e.collection,e.item,",
-        "CAST($6 AS text) FROM e WHERE e.a),",
+        "\"collection\",\"item\",\"origin\") SELECT e.activity_id,e.action,CAST(CAST($1 AS text) AS uuid),",
+        "CAST(CAST($2 AS text) AS timestamptz),CAST($3 AS text),CAST($4 AS text),e.collection,e.item,",
+        "CAST($5 AS text) FROM e WHERE e.a),",
         "v AS (INSERT INTO \"directus_revisions\" (\"id\",\"activity\",\"collection\",\"item\",\"data\",\"delta\",",
-        "\"parent\") SELECT e.revision_id,e.activity_id,e.collection,e.item,e.data,e.delta,p.revision_id",
-        " FROM e LEFT JOIN e AS p ON p.n=e.parent WHERE e.v) ",
+        "\"parent\") SELECT e.revision_id,e.activity_id,e.collection,e.item,CAST(e.data AS json),CAST(e.delta AS json),",
+        "p.revision_id FROM e LEFT JOIN e AS p ON p.n=e.parent WHERE e.v) ",
         "INSERT INTO \"tablature_outbox\" (\"created_at\",\"event\",\"collection\",\"item\",\"payload\",",
-        "\"accountability\") SELECT CAST(CAST($3 AS text) AS timestamptz),e.event,e.collection,e.item,",
-        "CAST(e.delta AS text),CAST($7 AS text) FROM e ORDER BY e.n RETURNING \"id\"",
+        "\"accountability\") SELECT CAST(CAST($2 AS text) AS timestamptz),e.event,e.collection,e.item,",
+        "e.delta,CAST($6 AS text) FROM e ORDER BY e.n RETURNING \"id\"",
     );
-    let mut document = String::with_capacity(rows.len() * 256);
-    document.push('[');
-    for (number, row) in rows.iter().enumerate() {
-        let _ = write!(
-            document,
-            "{}{{\"n\":{number},\"a\":{},\"v\":{},\"action\":\"{}\",\"event\":",
-            if number == 0 { "" } else { "," },
-            row.has_activity,
-            row.has_revision,
-            row.action,
-        );
-        push_json_text(&mut document, &row.event);
-        document.push_str(",\"collection\":");
-        push_json_text(&mut document, &row.collection);
-        document.push_str(",\"item\":");
-        push_json_text(&mut document, &row.item);
-        // All that is known of a new item is what was sent: PostgreSQL reads it once.
-        let is_same =
-            matches!((&row.data, &row.delta), (Some(data), Some(delta)) if Arc::ptr_eq(data, delta));
-        let delta = if is_same { &None } else { &row.delta };
-        for (name, value) in [("data", &row.data), ("delta", delta)] {
-            if let Some(json) = value {
-                let _ = write!(document, ",\"{name}\":{json}");
-            }
-        }
-        if let Some(parent) = row.parent {
-            let _ = write!(document, ",\"parent\":{parent}");
-        }
-        document.push('}');
-    }
-    document.push(']');
-    let values = [
-        Scalar::Text(document.into()),
+    let head = [
         text(&head.user),
         Scalar::Text(head.timestamp.clone()),
         text(&head.ip),
@@ -253,9 +223,25 @@ pub fn write_all_postgres(head: &JournalHead, rows: &[JournalRow]) -> Statement 
         text(&head.origin),
         Scalar::Text(head.accountability.clone()),
     ];
+    let list =
+        |kind, value: &dyn Fn(&JournalRow) -> Scalar| Param::List(kind, rows.iter().map(value).collect());
+    let is_same = |row: &JournalRow| matches!((&row.data, &row.delta), (Some(data), Some(delta)) if Arc::ptr_eq(data, delta));
+    let lists = [
+        list(ListKind::Bool, &|row| Scalar::Bool(row.has_activity)),
+        list(ListKind::Bool, &|row| Scalar::Bool(row.has_revision)),
+        list(ListKind::Text, &|row| Scalar::Text(row.action.into())),
+        list(ListKind::Text, &|row| Scalar::Text(row.event.clone())),
+        list(ListKind::Text, &|row| Scalar::Text(row.collection.clone())),
+        list(ListKind::Text, &|row| Scalar::Text(row.item.clone())),
+        list(ListKind::Text, &|row| text(&row.data)),
+        // All that is known of a new item is what was sent: it is sent once.
+        list(ListKind::Text, &|row| if is_same(row) { Scalar::Null } else { text(&row.delta) }),
+        list(ListKind::Int, &|row| row.parent.map_or(Scalar::Null, |parent| Scalar::Int(parent as i64 + 1))),
+    ];
+    let head = head.into_iter().map(|value| stored(Dialect::Postgres, &ColumnType::Text, value));
     Statement {
         text: TEXT.into(),
-        params: values.into_iter().map(|value| stored(Dialect::Postgres, &ColumnType::Text, value)).collect(),
+        params: head.chain(lists).collect(),
         columns: Arc::from([ColumnType::BigInteger]),
     }
 }

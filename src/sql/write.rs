@@ -168,9 +168,10 @@ fn insert_lists(
 
 /// Writes a text as JSON, quotes included.
 pub fn push_json_text(out: &mut String, text: &str) {
+    out.reserve(text.len() + 2);
     out.push('"');
     let mut rest = text;
-    while let Some(position) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+    while let Some(position) = first_escaped(rest.as_bytes()) {
         out.push_str(&rest[..position]);
         let _ = match rest.as_bytes()[position] {
             b'\n' => out.write_str("\\n"),
@@ -185,6 +186,16 @@ pub fn push_json_text(out: &mut String, text: &str) {
     }
     out.push_str(rest);
     out.push('"');
+}
+
+/// Where the first byte stands that JSON wants escaped.
+fn first_escaped(bytes: &[u8]) -> Option<usize> {
+    const CHUNK: usize = 32;
+    let is_escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    // A whole chunk is looked at without a branch, which the compiler turns into few instructions.
+    let is_plain = |chunk: &&[u8]| !chunk.iter().fold(false, |found, byte| found | is_escaped(byte));
+    let start = CHUNK * bytes.chunks_exact(CHUNK).take_while(is_plain).count();
+    bytes[start..].iter().position(is_escaped).map(|position| start + position)
 }
 
 /// Changes columns of the rows with these keys.

@@ -1,5 +1,7 @@
 //! Texts of writes on the three databases.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::schema::{Auto, Column, Field, Origin};
 
@@ -163,4 +165,15 @@ fn removal_and_reading() {
         ],
         ["'a'", "'a'", "'a'"],
     );
+}
+
+proptest! {
+    #[test]
+    fn texts_are_escaped_as_everybody_does(
+        text in "([a-zé\u{1f600} ]{0,70}[\u{0}-\u{1f}\"\\\\\u{7f}é]{0,2}){0,4}",
+    ) {
+        let mut out = String::new();
+        push_json_text(&mut out, &text);
+        prop_assert_eq!(out, serde_json::to_string(&text).expect("a text"));
+    }
 }
