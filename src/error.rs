@@ -127,6 +127,9 @@ pub enum Error {
         /// What is going on.
         reason: String,
     },
+    /// The database ended a transaction because it and another one waited for each other.
+    #[error("Another request is changing the same items; nothing was changed by this one.")]
+    Deadlock,
     /// The user signs in elsewhere than with this provider.
     #[error("Invalid provider.")]
     InvalidProvider,
@@ -224,7 +227,7 @@ impl Error {
             Error::LimitExceeded { .. } => "LIMIT_EXCEEDED",
             Error::UnsupportedMediaType { .. } => "UNSUPPORTED_MEDIA_TYPE",
             Error::UnprocessableContent { .. } => "UNPROCESSABLE_CONTENT",
-            Error::Conflict { .. } => "CONFLICT",
+            Error::Conflict { .. } | Error::Deadlock => "CONFLICT",
             Error::InvalidProvider => "INVALID_PROVIDER",
             Error::InvalidOtp => "INVALID_OTP",
             Error::RequestsExceeded { .. } => "REQUESTS_EXCEEDED",
@@ -242,6 +245,7 @@ impl Error {
             Error::UnprocessableContent { reason } | Error::Conflict { reason } => {
                 json!({ "reason": reason })
             }
+            Error::Deadlock => json!({ "reason": self.to_string() }),
             Error::RouteNotFound { path } => json!({ "path": path }),
             Error::FailedValidation { field, rule, details, .. } => {
                 let mut map = details.clone();

@@ -1,6 +1,7 @@
 //! The door: one value that stands for whichever database is configured.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use metrics::gauge;
@@ -9,12 +10,17 @@ use sqlx::{MySql, Postgres};
 use super::server::ServerDatabase;
 use super::sqlite::SqliteDatabase;
 use super::{Row, Settings, Target, Transaction};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::Plan;
 use crate::sql::{Dialect, ReadStatements, Statement};
 
 /// A finished JSON document (or a part of one), never parsed again.
 pub type JsonBytes = Vec<u8>;
+
+/// How often a transaction that was ended for a deadlock is begun anew.
+const MOST_REPEATS: u32 = 5;
+/// How long to wait before; longer each time.
+const REPEAT_AFTER: Duration = Duration::from_millis(10);
 
 /// The configured database. Cheap to clone.
 #[derive(Clone)]
@@ -119,6 +125,26 @@ impl Database {
             Driver::Mysql(database) => database.transaction(body, false).await,
         };
         result.map(Committed)
+    }
+
+    /// The same for a body that may run again: a transaction that a server ends for a deadlock is begun anew.
+    pub async fn repeatable_transaction<T, F>(&self, body: F) -> Result<Committed<T>>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Result<T>> + Clone + Send + 'static,
+    {
+        // The one writer of SQLite waits for nobody.
+        if self.dialect() != Dialect::Sqlite {
+            for repeat in 0..MOST_REPEATS {
+                match self.transaction(body.clone()).await {
+                    Err(Error::Deadlock) => tracing::debug!(repeat, "a transaction was ended for a deadlock"),
+                    result => return result,
+                }
+                // Whoever went on needs a moment to finish.
+                tokio::time::sleep(REPEAT_AFTER * (repeat + 1)).await;
+            }
+        }
+        self.transaction(body).await
     }
 
     /// A transaction for changes of the schema: without the statement timeout; on SQLite without foreign keys, which are checked

@@ -166,11 +166,11 @@ async fn take(database: &Database, owner: &str, or_gone: &str) -> Result<bool> {
     );
     // Two nodes in each other's way: the one that is refused simply has not got it.
     match run(database, vec![statement(make.to_owned())]).await {
-        Err(Error::Conflict { .. }) => return Ok(false),
+        Err(Error::Conflict { .. } | Error::Deadlock) => return Ok(false),
         other => other?,
     };
     match run(database, vec![statement(take)]).await {
-        Err(Error::Conflict { .. }) => Ok(false),
+        Err(Error::Conflict { .. } | Error::Deadlock) => Ok(false),
         other => other.map(|touched| touched > 0),
     }
 }

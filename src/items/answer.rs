@@ -106,7 +106,7 @@ impl ItemsService {
         let collection = collection.to_owned();
         let committed = self
             .database
-            .transaction(move |tx| {
+            .repeatable_transaction(move |tx| {
                 async move {
                     let ctx = with.ctx.clone();
                     let is_single = prepared.is_single;
@@ -150,7 +150,7 @@ impl ItemsService {
         let collection = collection.to_owned();
         let committed = self
             .database
-            .transaction(move |tx| {
+            .repeatable_transaction(move |tx| {
                 async move {
                     let ctx = with.ctx.clone();
                     if let Some(StoredAnswer { status, body }) = idempotency::claim(tx, &ctx, &key).await? {

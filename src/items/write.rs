@@ -62,12 +62,14 @@ pub struct Written {
 }
 
 /// A write that has passed every check that needs no database.
+#[derive(Clone)]
 pub(super) struct Prepared {
     pub collection: CollectionId,
     pub is_single: bool,
     work: Work,
 }
 
+#[derive(Clone)]
 enum Work {
     Create(Vec<ItemWrite>),
     Update(Box<ItemWrite>, Keys),
@@ -78,6 +80,7 @@ enum Work {
 }
 
 /// The keys of the items meant.
+#[derive(Clone)]
 enum Keys {
     /// These.
     Known(Vec<Scalar>),
@@ -294,7 +297,7 @@ impl ItemsService {
         let with = self.run_context(ctx);
         let committed = self
             .database
-            .transaction(move |tx| {
+            .repeatable_transaction(move |tx| {
                 async move {
                     let mut run = Run::new(tx, with);
                     let keys = prepared.run(&mut run).await?;

@@ -106,7 +106,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::InvalidCredentials | Error::InvalidOtp | Error::TokenExpired => StatusCode::UNAUTHORIZED,
         Error::Forbidden | Error::InvalidToken | Error::InvalidProvider => StatusCode::FORBIDDEN,
         Error::RouteNotFound { .. } => StatusCode::NOT_FOUND,
-        Error::Conflict { .. } => StatusCode::CONFLICT,
+        Error::Conflict { .. } | Error::Deadlock => StatusCode::CONFLICT,
         Error::LimitExceeded { limit: "request line", .. } => StatusCode::URI_TOO_LONG,
         Error::LimitExceeded { limit: "request headers", .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Error::LimitExceeded { .. } => StatusCode::PAYLOAD_TOO_LARGE,

@@ -317,3 +317,32 @@ async fn search_method_reads() {
     })
     .await;
 }
+
+/// Requests that change the same items in opposite orders wait for each other until the database ends one of them.
+#[tokio::test]
+async fn requests_in_each_others_way_are_all_carried_out() {
+    each_database(async |engine| {
+        let admin = blog::shared(engine).await;
+        let mut ids = Vec::new();
+        for number in 0..20 {
+            ids.push(note(&admin, json!({ "name": format!("contended {number}") })).await);
+        }
+        for round in 0..2 {
+            let answers = (0..4).map(|turn| {
+                let name = format!("round {round}, turn {turn}");
+                let mut items: Vec<Value> = ids.iter().map(|id| json!({ "id": id, "name": name })).collect();
+                if turn % 2 == 1 {
+                    items.reverse();
+                }
+                admin.request("PATCH", "/items/notes?fields=id").json(&Value::Array(items)).send()
+            });
+            for answer in futures::future::join_all(answers).await {
+                assert_eq!(answer.status, 200, "{}", answer.text());
+            }
+        }
+        let query = json!({ "fields": "name", "filter": { "id": { "_in": ids } } });
+        let names = admin.items("notes", query).await.column("name");
+        assert!(names.iter().all(|name| *name == names[0]), "one request after the other: {names:?}");
+    })
+    .await;
+}

@@ -87,7 +87,8 @@ impl Server for MySql {
             1969 | 3024 | 1317 => {
                 Error::StatementTimeout { most_ms: settings.statement_timeout.as_millis() as u64 }
             }
-            1205 | 1213 | 1020 => Error::Conflict {
+            1213 | 1020 => Error::Deadlock,
+            1205 => Error::Conflict {
                 reason: "Another request is changing the same items; nothing was changed by this one."
                     .to_owned(),
             },

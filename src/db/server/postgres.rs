@@ -45,8 +45,9 @@ impl Server for Postgres {
 
     fn options(url: &str, settings: &Settings) -> Result<PgConnectOptions> {
         // The text holds a password, so the parser's own message is not repeated.
-        let options: PgConnectOptions =
-            url.parse().map_err(|_| Error::payload("DATABASE_URL is no valid PostgreSQL address"))?;
+        let options: PgConnectOptions = url.parse().map_err(|_| Error::UnprocessableContent {
+            reason: "DATABASE_URL is no valid PostgreSQL address".to_owned(),
+        })?;
         Ok(options.application_name("tablature").statement_cache_capacity(STATEMENT_CACHE).options([
             ("statement_timeout", settings.statement_timeout.as_millis().to_string().as_str()),
             // Compiling a plan takes longer than any statement of an API.
@@ -96,7 +97,8 @@ impl Server for Postgres {
                 Error::payload("a value does not have the form of its column")
             }
             "57014" => Error::StatementTimeout { most_ms: settings.statement_timeout.as_millis() as u64 },
-            "40001" | "40P01" | "55P03" => Error::Conflict {
+            "40001" | "40P01" => Error::Deadlock,
+            "55P03" => Error::Conflict {
                 reason: "Another request is changing the same items; nothing was changed by this one."
                     .to_owned(),
             },
