@@ -213,9 +213,23 @@ async fn run_step(
     allow_loss: bool,
 ) -> Result<()> {
     for change in ddl::statements(database.dialect(), std::slice::from_ref(step), structure, allow_loss)? {
-        execute(database, vec![change.clone()]).await.map_err(|error| failed(&change, error))?;
+        let done = execute(database, vec![change.clone()]).await;
+        done.map_err(|error| of_step(step, failed(&change, error)))?;
     }
     Ok(())
+}
+
+/// Says which step it was, to whoever has to change a file because of it.
+fn of_step(step: &SchemaStep, error: Error) -> Error {
+    match error {
+        Error::UnprocessableContent { reason } => {
+            Error::UnprocessableContent { reason: format!("cannot {step}: {reason}") }
+        }
+        Error::Internal { id, cause } => {
+            Error::Internal { id, cause: cause.context(format!("cannot {step}")) }
+        }
+        other => other,
+    }
 }
 
 /// Whether the database already looks as it does after the step.

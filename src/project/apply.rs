@@ -148,6 +148,7 @@ impl Project {
 
     /// What `apply` would do.
     pub async fn plan(&self, prune: bool) -> Result<Report> {
+        self.check_prune(prune)?;
         let (schema, diagnostics) = self.load().await?;
         let schema = schema.ok_or_else(|| broken(&diagnostics))?.schema;
         let structure = introspect(&self.database).await?;
@@ -160,6 +161,7 @@ impl Project {
     ///
     /// Fails with `UnprocessableContent`, and changes nothing, when the files are broken or a step is not allowed.
     pub async fn apply(&self, options: ApplyOptions) -> Result<Report> {
+        self.check_prune(options.prune)?;
         let _changing = self.changing.lock().await;
         let (loaded, diagnostics) = self.load().await?;
         let schema = loaded.ok_or_else(|| broken(&diagnostics))?.schema;
@@ -169,6 +171,16 @@ impl Project {
         }
         self.publish(&schema, &outcome, &diagnostics).await?;
         Ok(outcome.report)
+    }
+
+    /// A folder that is not there declares nothing, which is how one starts with a database that is there; but when the rest is to
+    /// be dropped it is more likely a mistyped path.
+    fn check_prune(&self, prune: bool) -> Result<()> {
+        if prune && !self.folder.is_dir() {
+            let reason = format!("there is no folder {}: everything would be dropped", self.folder.display());
+            return Err(Error::UnprocessableContent { reason });
+        }
+        Ok(())
     }
 
     /// The model of the files and where its parts stand, with all findings.

@@ -254,6 +254,44 @@ indexes:
 }
 
 #[tokio::test]
+async fn a_row_that_is_too_wide_for_the_database_says_so() {
+    for (database, private) in private_databases().await {
+        let fields: String = (0..70).map(|n| format!("  f{n}: string(255)\n")).collect();
+        let wide = format!("collection: wide\nfields:\n  id: uuid_pk\n{fields}");
+        let folder = Folder::new(&[("wide.yaml", &wide)]);
+        let project = Project::open(database.clone(), &folder.path()).await.unwrap();
+        let applied = project.apply(ApplyOptions::default()).await;
+        if database.dialect() == crate::sql::Dialect::Mysql {
+            let refusal = reason(applied.unwrap_err());
+            let expected = "cannot create table wide (71 columns): its columns together are wider";
+            assert!(refusal.contains(expected), "{refusal}");
+            folder.write("wide.yaml", &wide.replace("string(255)", "text"));
+            project.apply(ApplyOptions::default()).await.unwrap();
+        } else {
+            applied.unwrap();
+        }
+        assert_eq!(count(&database, "wide").await, 0);
+        private.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_drops_nothing() {
+    for (database, private) in private_databases().await {
+        let folder = Folder::new(&[("invoices.yaml", INVOICES)]);
+        Project::open(database.clone(), &folder.path()).await.unwrap().start().await.unwrap();
+        let nowhere = folder.path().join("mistyped");
+        let project = Project::open(database.clone(), &nowhere).await.unwrap();
+        let refusal = reason(project.apply(ApplyOptions { prune: true, ..DESTRUCTIVE }).await.unwrap_err());
+        assert!(refusal.contains("mistyped: everything would be dropped"), "{refusal}");
+        let refusal = reason(project.plan(true).await.unwrap_err());
+        assert!(refusal.contains("mistyped: everything would be dropped"), "{refusal}");
+        assert_eq!(count(&database, "invoices").await, 0);
+        private.remove().await;
+    }
+}
+
+#[tokio::test]
 async fn nodes_that_start_together_apply_once() {
     for (database, private) in private_databases().await {
         let folder = Folder::new(&[("invoices.yaml", INVOICES)]);

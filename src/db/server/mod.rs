@@ -85,7 +85,8 @@ fn translate<S: Server>(error: sqlx::Error, settings: &Settings) -> Error {
             let known = failure
                 .try_downcast_ref::<S::DatabaseFailure>()
                 .and_then(|failure| S::translate(failure, settings));
-            known.unwrap_or_else(|| Error::internal(sqlx::Error::Database(failure)))
+            // The driver's own error says everything twice.
+            known.unwrap_or_else(|| Error::internal(anyhow::anyhow!("the database says: {failure}")))
         }
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
             tracing::warn!(%error, "the connection to the database is lost");

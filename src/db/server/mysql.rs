@@ -22,8 +22,9 @@ impl Server for MySql {
 
     fn options(url: &str, _: &Settings) -> Result<MySqlConnectOptions> {
         // The text holds a password, so the parser's own message is not repeated.
-        let options: MySqlConnectOptions =
-            url.parse().map_err(|_| Error::payload("DATABASE_URL is no valid MariaDB address"))?;
+        let options: MySqlConnectOptions = url.parse().map_err(|_| Error::UnprocessableContent {
+            reason: "DATABASE_URL is no valid MariaDB address".to_owned(),
+        })?;
         Ok(options
             .statement_cache_capacity(STATEMENT_CACHE)
             .charset("utf8mb4")
@@ -97,6 +98,7 @@ impl Server for MySql {
             1053 | 1077 | 1079 | 1080 | 1927 | 2006 | 2013 => unavailable("It cannot be reached."),
             1290 | 1836 => unavailable("It is read-only."),
             1153 => Error::payload("a value is larger than the database takes"),
+            1118 => Error::UnprocessableContent { reason: ROW_TOO_WIDE.to_owned() },
             _ => return None,
         })
     }
@@ -124,6 +126,9 @@ impl TryFrom<Driver> for ServerTransaction<MySql> {
         }
     }
 }
+
+const ROW_TOO_WIDE: &str = "its columns together are wider than the database allows (65,535 bytes, a string taking 4 per \
+    character, a text next to nothing): declare long strings as `text` or with a smaller length";
 
 /// The values as a JSON array, which the statement opens with `JSON_TABLE`.
 fn list(values: &[Scalar]) -> String {
