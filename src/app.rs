@@ -157,6 +157,7 @@ fn is_about_callers(collection: &str) -> bool {
             | "directus_access"
             | "directus_permissions"
             | "directus_sessions"
+            | "directus_shares"
     )
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 
 use super::rules::{AccessRules, Limited};
+use super::share::ShareKey;
 use super::tenancy;
 use super::{Action, AddressList, Permission, PermissionRow};
 use crate::schema::Schema;
@@ -15,6 +16,8 @@ use crate::schema::Schema;
 const MOST_ROLES: usize = 100;
 /// Sets of rules that are kept; one per set of policies, and per user where rules name the user.
 const MOST_RULES: u64 = 20_000;
+/// Shares whose rules are kept.
+const MOST_SHARES: u64 = 5_000;
 
 /// A row of `directus_roles`.
 #[derive(Debug, Clone)]
@@ -105,6 +108,7 @@ pub struct Directory {
     policies: HashMap<String, Arc<Policy>>,
     grants: Vec<Grant>,
     rules: Cache<RulesKey, Arc<AccessRules>>,
+    pub(super) shared: Cache<ShareKey, Arc<AccessRules>>,
     everything: Arc<AccessRules>,
 }
 
@@ -171,6 +175,7 @@ impl Directory {
             policies,
             grants,
             rules: Cache::new(MOST_RULES),
+            shared: Cache::new(MOST_SHARES),
             everything: Arc::new(AccessRules::Everything),
         }
     }

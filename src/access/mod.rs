@@ -9,6 +9,7 @@ mod app_access;
 mod directory;
 mod permission;
 mod rules;
+mod share;
 mod tenancy;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use address::AddressList;
 pub use directory::{Directory, Grant, Policy, PolicyRow, Role, Who};
 pub use permission::{Fields, Permission, PermissionRow, Rows};
 pub use rules::{AccessRules, CollectionRules, FieldRules, Limited};
+pub use share::{Share, Shared};
 pub use tenancy::{TenantRule, owner};
 
 /// Everything a request is judged by; the snapshots in it stay the same to the end.

@@ -14,6 +14,7 @@ use super::Action;
 use super::app_access;
 use super::directory::{Policy, Who};
 use super::permission::{Fields, Permission, Rows};
+use super::share::Shared;
 use super::tenancy::{self, TenantRule};
 use crate::error::Result;
 use crate::filter::{self, Env, Filter, Found, Syntax, Variables};
@@ -34,6 +35,8 @@ pub enum AccessRules {
     Nothing,
     /// What permissions say.
     Limited(Limited),
+    /// One item that somebody shared.
+    Shared(Shared),
 }
 
 impl AccessRules {
@@ -43,6 +46,7 @@ impl AccessRules {
             AccessRules::Everything => 1,
             AccessRules::Nothing => 0,
             AccessRules::Limited(limited) => limited.id,
+            AccessRules::Shared(shared) => shared.id,
         }
     }
 
@@ -57,6 +61,7 @@ impl AccessRules {
             AccessRules::Everything => Some(EVERYTHING.clone()),
             AccessRules::Nothing => None,
             AccessRules::Limited(limited) => limited.collection(collection, action, now),
+            AccessRules::Shared(shared) => shared.collection(collection, action, now),
         }
     }
 
@@ -64,6 +69,13 @@ impl AccessRules {
     pub fn is_everything(&self) -> bool {
         matches!(self, AccessRules::Everything)
     }
+}
+
+/// A number for a set of rights that is like no other.
+pub(super) fn next_id() -> u64 {
+    // 0 and 1 are taken by those who may do nothing and everything.
+    static NEXT: AtomicU64 = AtomicU64::new(2);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// What is allowed for one collection and action.
@@ -134,10 +146,7 @@ impl std::fmt::Debug for Limited {
 impl Limited {
     /// Nothing is fitted to the model yet.
     pub fn new(policies: Vec<Arc<Policy>>, schema: Arc<Schema>, who: Who) -> Self {
-        // 0 and 1 are taken by those who may do nothing and everything.
-        static NEXT: AtomicU64 = AtomicU64::new(2);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Limited { id, schema, who, policies, known: RwLock::default() }
+        Limited { id: next_id(), schema, who, policies, known: RwLock::default() }
     }
 
     fn collection(

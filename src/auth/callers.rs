@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use moka::sync::Cache;
 
 use super::store::User;
-use crate::access::{AccessRules, Accountability, Directory, Who};
+use crate::access::{AccessRules, Accountability, Directory, Share, Who};
 use crate::error::{Error, Result};
 use crate::schema::Schema;
 
@@ -42,6 +42,7 @@ pub struct Client<'a> {
 pub(super) struct Caller {
     user: Option<String>,
     role: Option<String>,
+    share: Option<Share>,
     expires: Option<Timestamp>,
     has_second_factor: bool,
     /// As of the last request; a client that sends several has it made once.
@@ -64,11 +65,17 @@ impl Caller {
         Caller { user: Some(user.id), role: user.role, expires, has_second_factor, ..Caller::visitor() }
     }
 
+    /// Somebody who opened a share.
+    pub(super) fn of_share(share: Share, expires: Timestamp) -> Self {
+        Caller { share: Some(share), expires: Some(expires), ..Caller::visitor() }
+    }
+
     /// Somebody without a token.
     pub(super) fn visitor() -> Self {
         Caller {
             user: None,
             role: None,
+            share: None,
             expires: None,
             has_second_factor: false,
             last: ArcSwapOption::empty(),
@@ -101,13 +108,19 @@ impl Caller {
         if let Some(last) = self.last.load().as_ref().filter(is_same) {
             return Ok((last.accountability.clone(), last.rules.clone()));
         }
-        let mut who = directory.who(self.user.as_deref(), self.role.as_deref(), client.address);
-        who.tenant = client.tenant.map(str::to_owned);
-        if who.enforce_tfa && !self.has_second_factor {
-            // Nothing but to get one.
-            who = Who { user: who.user, role: who.role, tenant: who.tenant, ..Who::default() };
-        }
-        let rules = directory.rules(schema, &who);
+        let (who, rules) = match &self.share {
+            Some(share) => directory.shared(schema, share, client.address),
+            None => {
+                let mut who = directory.who(self.user.as_deref(), self.role.as_deref(), client.address);
+                who.tenant = client.tenant.map(str::to_owned);
+                if who.enforce_tfa && !self.has_second_factor {
+                    // Nothing but to get one.
+                    who = Who { user: who.user, role: who.role, tenant: who.tenant, ..Who::default() };
+                }
+                let rules = directory.rules(schema, &who);
+                (who, rules)
+            }
+        };
         let accountability = Arc::new(Accountability {
             user: who.user,
             role: who.role,

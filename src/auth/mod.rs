@@ -14,6 +14,7 @@ mod second_factor;
 mod secret;
 mod sessions;
 mod setup;
+mod shares;
 mod store;
 mod token;
 
@@ -148,8 +149,15 @@ impl Authenticator {
                 let is_alive = self.store.session(schema, &access.session).await?.is_some_and(|session| {
                     session.owner().as_ref() == Some(&access.owner) && session.expires > now
                 });
-                let (true, Owner::User(user)) = (is_alive, &access.owner) else {
+                if !is_alive {
                     return Err(Error::InvalidCredentials);
+                }
+                let user = match &access.owner {
+                    Owner::User(user) => user,
+                    Owner::Share(share) => {
+                        let (share, ends) = self.opened_share(schema, share, now).await?;
+                        return Ok(Caller::of_share(share, ends.min(access.expires)));
+                    }
                 };
                 (self.store.user_by_id(schema, user).await?, Some(access.expires))
             }

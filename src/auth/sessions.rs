@@ -276,25 +276,19 @@ impl Authenticator {
     async fn tokens(&self, schema: &Schema, opened: Opened<'_>, now: Timestamp) -> Result<Tokens> {
         let Opened { owner, user, refresh_token, mode, client } = opened;
         // A share gives no more than itself.
-        let (admin, app) = match user {
-            Some(user) => {
+        let (role, admin, app) = match (user, owner) {
+            (Some(user), _) => {
                 let directory = self.directory(schema).await?;
                 let who = directory.who(Some(&user.id), user.role.as_deref(), client.address);
-                (who.admin, who.app)
+                (user.role.clone(), who.admin, who.app)
             }
-            None => (false, false),
+            (None, Owner::Share(share)) => (self.role_of_share(schema, share).await?, false, false),
+            (None, Owner::User(_)) => (None, false, false),
         };
         let is_session = mode == Mode::Session;
         let life = if is_session { self.session_ttl } else { self.access_token_ttl };
-        let token = NewToken {
-            owner,
-            role: user.and_then(|user| user.role.clone()),
-            app,
-            admin,
-            session: &token::hash(&refresh_token),
-            is_session,
-            life,
-        };
+        let token =
+            NewToken { owner, role, app, admin, session: &token::hash(&refresh_token), is_session, life };
         let access_token = self.keys.sign(token, now)?;
         Ok(Tokens { access_token, expires: life, refresh_token: (!is_session).then_some(refresh_token) })
     }

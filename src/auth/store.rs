@@ -192,7 +192,7 @@ impl Store {
         self.db.rows(&statement).await
     }
 
-    async fn rows(
+    pub(super) async fn rows(
         &self,
         schema: &Schema,
         name: &str,

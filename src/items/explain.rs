@@ -58,7 +58,9 @@ impl ItemsService {
         let verdict = match &*ctx.rules {
             AccessRules::Everything => Verdict::admin(),
             AccessRules::Nothing => Verdict::refused("no_policy"),
-            AccessRules::Limited(limited) => self.judge(ctx, limited, id, question, field).await?,
+            AccessRules::Limited(limited) => self.judge(ctx, Some(limited), id, question, field).await?,
+            // Made of the rights of two; neither's permissions decide alone.
+            AccessRules::Shared(_) => self.judge(ctx, None, id, question, field).await?,
         };
         told.insert("allowed".to_owned(), json!(verdict.allowed));
         told.insert("reason".to_owned(), json!(verdict.reason));
@@ -70,7 +72,7 @@ impl ItemsService {
     async fn judge(
         &self,
         ctx: &Context,
-        limited: &Limited,
+        limited: Option<&Limited>,
         id: CollectionId,
         question: &Question,
         field: Option<FieldId>,
@@ -82,8 +84,10 @@ impl ItemsService {
         };
         let item = key.as_ref().filter(|_| action != Action::Create);
         let mut permissions = Vec::new();
-        for permission in limited.permissions(id, action) {
-            permissions.push(self.permission(ctx, limited, id, &permission, item, field).await?);
+        if let Some(limited) = limited {
+            for permission in limited.permissions(id, action) {
+                permissions.push(self.permission(ctx, limited, id, &permission, item, field).await?);
+            }
         }
         let Some(rules) = ctx.allowed(id, action) else {
             let reason = if permissions.is_empty() { "no_permission" } else { "permission_does_not_fit" };

@@ -21,6 +21,7 @@ pub mod run;
 mod seed;
 mod read;
 mod service;
+mod shares;
 pub mod sort;
 mod tenants;
 pub mod validate;

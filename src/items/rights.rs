@@ -165,6 +165,7 @@ impl Run<'_> {
         if self.is_unlimited() || keys.is_empty() {
             return Ok(());
         }
+        self.check_changed_share(item)?;
         let rules = allowed(&self.with.ctx, item.collection, Action::Update)?;
         let schema = self.schema();
         let further = tenants::stays(schema.collection(item.collection), rules.tenant.as_ref(), item)?;

@@ -87,6 +87,7 @@ impl<'t> Run<'t> {
                 below_entries.push(self.write_to_one(item).await?);
             }
             self.stamp(&mut items).await?;
+            self.check_new_shares(&items).await?;
             let keys = self.insert_rows(&items).await?;
             if let Some(first) = items.first() {
                 self.keep_apart(first.collection, &keys, None).await?;

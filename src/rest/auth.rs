@@ -89,7 +89,7 @@ pub(super) fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a s
     }
 }
 
-fn mode(body: &Map<String, Value>) -> Result<Option<Mode>> {
+pub(super) fn mode(body: &Map<String, Value>) -> Result<Option<Mode>> {
     match body.get("mode") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(mode)) if mode == "json" => Ok(Some(Mode::Json)),

@@ -58,7 +58,7 @@ pub(super) async fn remember(api: &Api, call: &Call<'_>, route: &Route<'_>) {
         _ => Action::Read,
     };
     // Whoever was let in to be refused is known still.
-    let Ok(ctx) = api.context(call).await else { return };
+    let Ok(ctx) = api.caller(call).await else { return };
     let denial = Denial {
         user: ctx.accountability.user.clone(),
         method: call.method.to_string(),

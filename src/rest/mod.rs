@@ -10,6 +10,7 @@ mod limits;
 mod providers;
 mod route;
 mod service;
+mod shares;
 mod users;
 
 use std::borrow::Cow;
@@ -87,6 +88,8 @@ impl Api {
             Route::Arrive(provider) => providers::arrive(self, call, provider).await,
             Route::Refresh => auth::refresh(self, call).await,
             Route::Logout => auth::logout(self, call).await,
+            Route::OpenShare => shares::open(self, call).await,
+            Route::ShareInfo(id) => shares::info(self, call, id).await,
             Route::Items(collection) => {
                 let ctx = self.context(call).await?;
                 items::collection(self, call, &ctx, collection).await
@@ -148,8 +151,17 @@ impl Api {
         self.schemas.schema()
     }
 
-    /// Who sends this request, and with which model it is answered to its end.
+    /// Who sends this request, and with which model it is answered to its end. Counts it against what its user may send.
     async fn context(&self, call: &Call<'_>) -> Result<Context> {
+        let ctx = self.caller(call).await?;
+        if let Some(user) = &ctx.accountability.user {
+            call.count_user(user).await?;
+        }
+        Ok(ctx)
+    }
+
+    /// The same without counting, for those who ask again.
+    async fn caller(&self, call: &Call<'_>) -> Result<Context> {
         let schema = self.schema();
         let (accountability, rules) = match call.credentials()? {
             Credentials::Token(token) => {
@@ -166,9 +178,6 @@ impl Api {
                 None => self.auth.visit(&schema, client(call), call.now).await?,
             },
         };
-        if let Some(user) = &accountability.user {
-            call.count_user(user).await?;
-        }
         Ok(Context { accountability, rules, schema, now: call.now, request_id: call.id })
     }
 

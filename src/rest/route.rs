@@ -33,6 +33,10 @@ pub(super) enum Route<'a> {
     Refresh,
     /// `/auth/logout`
     Logout,
+    /// `/shares/auth`
+    OpenShare,
+    /// `/shares/info/{id}`
+    ShareInfo(&'a str),
     /// `/server/ping`
     Ping,
     /// `/server/health`
@@ -74,6 +78,7 @@ const SYSTEM: &[SystemRoute] = &[
     reads("directus_revisions", "/revisions", "/revisions/{id}"),
     reads("directus_files", "/files", "/files/{id}"),
     writes("directus_folders", "/folders", "/folders/{id}"),
+    writes("directus_shares", "/shares", "/shares/{id}"),
 ];
 
 impl<'a> Route<'a> {
@@ -94,6 +99,8 @@ impl<'a> Route<'a> {
             },
             [a, b, provider] if a == "auth" && b == "login" => Route::Depart(provider),
             [a, b, provider, c] if a == "auth" && b == "login" && c == "callback" => Route::Arrive(provider),
+            [a, b] if a == "shares" && b == "auth" => Route::OpenShare,
+            [a, b, id] if a == "shares" && b == "info" => Route::ShareInfo(id),
             [a, b] if a == "server" => match b.as_ref() {
                 "ping" => Route::Ping,
                 "health" => Route::Health,
@@ -125,6 +132,8 @@ impl<'a> Route<'a> {
             Route::Arrive(_) => "/auth/login/{provider}/callback",
             Route::Refresh => "/auth/refresh",
             Route::Logout => "/auth/logout",
+            Route::OpenShare => "/shares/auth",
+            Route::ShareInfo(_) => "/shares/info/{id}",
             Route::Ping => "/server/ping",
             Route::Health => "/server/health",
             Route::Info => "/server/info",
@@ -144,10 +153,11 @@ impl<'a> Route<'a> {
             Route::Me => "GET, HEAD, PATCH",
             Route::Arrive(_) => "GET, HEAD, POST",
             Route::Account(route) => route.methods(),
-            Route::Sort(_) | Route::Login | Route::Refresh | Route::Logout => "POST",
+            Route::Sort(_) | Route::OpenShare | Route::Login | Route::Refresh | Route::Logout => "POST",
             Route::SystemItem(..)
             | Route::Providers
             | Route::Depart(_)
+            | Route::ShareInfo(_)
             | Route::Ping
             | Route::Health
             | Route::Info
@@ -190,6 +200,9 @@ mod tests {
         check("auth/login/idp/callback", Some("/auth/login/{provider}/callback"));
         check("auth/login/idp/nope", None);
         check("auth/refresh/idp", None);
+        check("shares/auth", Some("/shares/auth"));
+        check("shares/info/1", Some("/shares/info/{id}"));
+        check("shares/1", Some("/shares/{id}"));
         check("server/nope", None);
         check("metrics", Some("/metrics"));
         check("", None);

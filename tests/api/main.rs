@@ -33,6 +33,7 @@ mod query_aggregate;
 mod relations;
 mod schema;
 mod schema_errors;
+mod shares;
 mod shutdown;
 mod singleton;
 mod statements;
