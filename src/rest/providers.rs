@@ -4,16 +4,16 @@ use serde_json::{Value, json};
 
 use super::auth::signed_in;
 use super::{Api, client, not_found};
-use crate::auth::providers::{Arrival, Journey, Provider, Wish};
-use crate::auth::{Mode, Owner};
+use crate::auth::Mode;
+use crate::auth::providers::{Arrival, Journey, Provider, Vouched, Wish};
 use crate::config::ProviderMode;
 use crate::error::{Error, Result};
 use crate::server::{Answer, Call};
 
 /// Longest address to be sent to afterwards: it travels in a cookie, of which browsers keep 4 kB.
 const MOST_REDIRECT_BYTES: usize = 2000;
-/// Longest wish for what the provider shall ask.
-const MOST_PROMPT_BYTES: usize = 64;
+/// Longest of the other wishes.
+const MOST_WISH_BYTES: usize = 64;
 /// What a provider may send back, by query string or by form.
 const CARRIED: [&str; 4] = ["code", "state", "iss", "error"];
 
@@ -37,7 +37,8 @@ pub(super) async fn depart(api: &Api, call: &Call<'_>, name: &str) -> Result<Ans
     for (name, value) in call.parameters()? {
         let (slot, most) = match name.as_str() {
             "redirect" => (&mut wish.redirect, MOST_REDIRECT_BYTES),
-            "prompt" => (&mut wish.prompt, MOST_PROMPT_BYTES),
+            "otp" => (&mut wish.otp, MOST_WISH_BYTES),
+            "prompt" => (&mut wish.prompt, MOST_WISH_BYTES),
             _ => continue,
         };
         if value.len() > most {
@@ -93,14 +94,14 @@ async fn sign_in(
 ) -> Result<Answer> {
     let identity = api.providers.identify(provider, journey, arrival, call.now).await?;
     let schema = api.schema();
-    let user = api.auth.user_of(&schema, &provider.config, &identity).await?;
     // Without a page to go back to, somebody is there to read the tokens.
     let mode = match (&journey.wish.redirect, provider.config.mode) {
         (None, _) => Mode::Json,
         (Some(_), ProviderMode::Session) => Mode::Session,
         (Some(_), ProviderMode::Cookie) => Mode::Cookie,
     };
-    let tokens = api.auth.open_session(&schema, Owner::User(user), mode, client(call), call.now).await?;
+    let vouched = Vouched { provider: &provider.config, identity: &identity, otp: journey.wish.otp.clone() };
+    let tokens = api.auth.sign_in_elsewhere(&schema, vouched, mode, client(call), call.now).await?;
     Ok(signed_in(api, call, tokens, mode))
 }
 

@@ -414,6 +414,42 @@ async fn people_of_a_provider_are_users_like_others() {
 }
 
 #[tokio::test]
+async fn a_second_factor_here_is_asked_for_on_this_way_too() {
+    each_database(async |engine| {
+        let house = House::new(engine, &[]).await;
+        house.provider.person(person("ada"));
+        let tokens = house.sign_in("").await.data();
+        let ada = house.visitor().with_token(tokens["access_token"].as_str());
+        let id = ada.get("/users/me").await.data()["id"].as_str().unwrap().to_owned();
+        let admin = house.server.admin();
+        admin.patch(&format!("/users/{id}"), json!({ "password": "Ada-Passw0rd" })).await.data();
+        let tokens = house.sign_in("").await.data();
+        let ada = house.visitor().with_token(tokens["access_token"].as_str());
+        let new = ada.post("/users/me/tfa/generate", json!({ "password": "Ada-Passw0rd" })).await.data();
+        let secret = new["secret"].as_str().unwrap();
+        let bytes = totp_rs::Secret::try_from_base32(secret).unwrap();
+        let totp = totp_rs::Builder::new().with_secret(bytes).build_noncompliant();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let body = json!({ "secret": secret, "otp": totp.generate(now).to_string() });
+        let enabled = ada.post("/users/me/tfa/enable", body).await.data();
+        let recovery = enabled["recovery_codes"][0].as_str().unwrap();
+
+        house.sign_in("").await.refused(401, "INVALID_OTP");
+        house.sign_in("?otp=000000").await.refused(401, "INVALID_OTP");
+        let page = house.sign_in("?redirect=/in").await;
+        assert_eq!(location(&page), "/in?reason=INVALID_OTP");
+        assert!(house.sign_in(&format!("?otp={recovery}")).await.data()["access_token"].is_string());
+        house.sign_in(&format!("?otp={recovery}")).await.refused(401, "INVALID_OTP");
+        let mut last = 0;
+        for _ in 0..12 {
+            last = house.sign_in("?otp=000000").await.status;
+        }
+        assert_eq!(last, 429, "guessing has an end");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_form_comes_back_as_well() {
     let house = House::new(Engine::Sqlite, &[]).await;
     house.provider.person(person("ada"));

@@ -29,6 +29,7 @@ use crate::outbound::{Budget, Failure, Outbound, Received};
 
 pub use claims::Identity;
 use discovery::{Discovery, Metadata};
+pub use people::Vouched;
 use seal::Seal;
 pub use seal::{Journey, Wish};
 

@@ -2,24 +2,66 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Identity;
-use crate::auth::Authenticator;
 use crate::auth::store::{Table, text};
+use crate::auth::{Authenticator, Client, Mode, Owner, Tokens};
 use crate::config::ProviderConfig;
 use crate::db::Transaction;
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
 use crate::schema::Schema;
 
+/// Somebody whom a provider vouched for, who may have shown a code of their second factor here.
+pub struct Vouched<'a> {
+    /// Who vouched.
+    pub provider: &'a ProviderConfig,
+    /// For whom.
+    pub identity: &'a Identity,
+    /// The code.
+    pub otp: Option<String>,
+}
+
 impl Authenticator {
+    /// Opens a session for somebody whom a provider vouched for, and makes them a user where that is allowed.
+    ///
+    /// Fails with `InvalidCredentials` and `InvalidProvider` as their user cannot be told; with `InvalidOtp` when they have a second
+    /// factor here and the code is missing or wrong; with `RequestsExceeded` after too many wrong codes.
+    pub async fn sign_in_elsewhere(
+        &self,
+        schema: &Arc<Schema>,
+        vouched: Vouched<'_>,
+        mode: Mode,
+        client: Client<'_>,
+        now: Timestamp,
+    ) -> Result<Tokens> {
+        let Vouched { provider, identity, otp } = vouched;
+        let user = self.user_of(schema, provider, identity).await?;
+        // A second factor is guessed at here like at any other door.
+        let guess = match &otp {
+            Some(_) => {
+                let user = self.store.user_by_id(schema, &user).await?.ok_or(Error::InvalidCredentials)?;
+                Some(self.guess(schema, user.account(), now).await?)
+            }
+            None => None,
+        };
+        let opened = self.open(schema, Owner::User(user), otp, mode, client, now).await;
+        match (&opened, guess) {
+            (Ok(_), Some(guess)) => guess.succeeded(),
+            (Err(Error::InvalidOtp), Some(guess)) => guess.failed(),
+            (_, guess) => drop(guess),
+        }
+        opened
+    }
+
     /// The key of the user that somebody is here, who is made one where that is allowed.
     ///
     /// Fails with `InvalidCredentials` when they are nobody here, and with `InvalidProvider` when their e-mail or their identifier
     /// belongs to a user of another provider: nobody becomes somebody else by having a provider say their e-mail.
-    pub async fn user_of(
+    async fn user_of(
         &self,
         schema: &Arc<Schema>,
         provider: &ProviderConfig,
@@ -73,7 +115,7 @@ struct Task {
 impl Task {
     async fn run(self, tx: &mut Transaction) -> Result<Found> {
         let users = Table::new(&self.schema, "directus_users")?;
-        let columns = ["id", "provider", "external_identifier", "auth_data", "status", "tfa_secret"];
+        let columns = ["id", "provider", "external_identifier", "auth_data", "status"];
         let rows = users.locked(tx, &columns, "external_identifier", &self.identity.identifier).await?;
         // Collations may take different texts for equal; here they must be the same byte for byte.
         let is_theirs =
@@ -91,9 +133,7 @@ impl Task {
             return Err(Error::InvalidProvider);
         }
         let user = row.text(0).map(|id| id.to_string()).unwrap_or_default();
-        // A second factor cannot be asked for on this way, and must not be passed over.
-        let has_second_factor = row.text(5).is_some();
-        if has_second_factor || row.text(4).is_none_or(|status| **status != *"active") {
+        if row.text(4).is_none_or(|status| **status != *"active") {
             return Err(Error::InvalidCredentials);
         }
         let mut changes = vec![("auth_data", self.auth_data())];

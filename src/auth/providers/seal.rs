@@ -25,6 +25,8 @@ const TYPE: &str = "journey+jwt";
 pub struct Wish {
     /// Where to be sent afterwards.
     pub redirect: Option<String>,
+    /// Code of their second factor here.
+    pub otp: Option<String>,
     /// What the provider shall ask for.
     #[serde(skip)]
     pub prompt: Option<String>,
