@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::access::{AccessRules, Accountability, Context};
 use crate::auth::providers::Providers;
-use crate::auth::{self, Authenticator, NewAdministrator};
+use crate::auth::{self, Authenticator, Links, NewAdministrator};
 use crate::cache::Redis;
 use crate::config::{Config, CorsConfig, DatabaseTarget, LimitsConfig, Origins, Secret, ServerConfig};
 use crate::db::nodes::Nodes;
@@ -20,6 +20,7 @@ use crate::db::{Database, Settings, Target};
 use crate::error::{Error, Result};
 use crate::events::{Belief, Events, Hooks};
 use crate::items::{ItemsService, ItemsSettings};
+use crate::mail::Mailer;
 use crate::outbound::Outbound;
 use crate::project::{Project, Watch};
 use crate::query::QueryLimits;
@@ -79,6 +80,10 @@ impl App {
             items,
             auth: Authenticator::new(db.clone(), &secret, &config.auth),
             providers: Providers::new(&config.providers, &config.server.public_url, &secret, outbound)?,
+            mailer: Mailer::new(&config.email)
+                .map_err(|problem| Error::internal(anyhow::anyhow!(problem)))?,
+            links: Links::new(&config.server.public_url, &config.email.links)?,
+            public_url: config.server.public_url.clone(),
             cookies: Cookies::new(&config.auth, origins(&config.server)),
             schemas,
             metrics: metrics.clone(),

@@ -13,6 +13,7 @@ pub mod query;
 pub mod sql;
 pub mod db;
 pub mod cache;
+pub mod mail;
 pub mod outbound;
 pub mod events;
 pub mod items;

@@ -3,6 +3,7 @@
 //! Start at [`Authenticator::authenticate`], which every request passes, and [`Authenticator::login`]. Every way to sign in ends
 //! in [`Authenticator::open_session`]. Knows no HTTP.
 
+mod accounts;
 mod callers;
 mod directory;
 mod enrolment;
@@ -33,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::schema::Schema;
 
 pub use crate::items::hashing::token_hash as static_hash;
+pub use accounts::{Accounts, Links, NewUser, Request};
 pub use callers::{BELIEVED, Client};
 use callers::{Caller, Callers};
 use directory::Directories;
@@ -55,6 +57,8 @@ pub struct Authenticator {
     directories: Directories,
     visitor: Arc<Caller>,
     guesses: Guesses,
+    /// Letters that an address was sent, which count like wrong guesses.
+    letters: Guesses,
     access_token_ttl: Duration,
     refresh_token_ttl: Duration,
     session_ttl: Duration,
@@ -70,6 +74,7 @@ impl Authenticator {
             directories: Directories::new(),
             visitor: Arc::new(Caller::visitor()),
             guesses: Guesses::new(),
+            letters: Guesses::new(),
             access_token_ttl: config.access_token_ttl,
             refresh_token_ttl: config.refresh_token_ttl,
             session_ttl: config.session_ttl,

@@ -23,10 +23,11 @@ pub(super) struct User {
     pub(super) token: Option<String>,
     pub(super) provider: String,
     pub(super) second_factor: Option<String>,
+    pub(super) language: Option<String>,
 }
 
 pub(super) const USER_COLUMNS: &[&str] =
-    &["id", "email", "password", "status", "role", "token", "provider", "tfa_secret"];
+    &["id", "email", "password", "status", "role", "token", "provider", "tfa_secret", "language"];
 
 impl User {
     pub(super) fn from_row(row: &Row) -> Self {
@@ -40,6 +41,7 @@ impl User {
             token: text(5),
             provider: text(6).unwrap_or_default(),
             second_factor: text(7),
+            language: text(8),
         }
     }
 

@@ -43,6 +43,37 @@ struct Claims {
     iss: String,
 }
 
+/// What a letter is good for; a token of one purpose is none of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A new password.
+    PasswordReset,
+    /// Becoming a user who was invited.
+    Invitation,
+    /// Confirming an e-mail.
+    Registration,
+}
+
+impl Purpose {
+    fn typ(self) -> &'static str {
+        match self {
+            Purpose::PasswordReset => "password-reset+jwt",
+            Purpose::Invitation => "invitation+jwt",
+            Purpose::Registration => "registration+jwt",
+        }
+    }
+}
+
+/// What a letter holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct LetterClaims {
+    id: String,
+    state: String,
+    iat: i64,
+    exp: i64,
+    iss: String,
+}
+
 /// Whom a session belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
@@ -113,6 +144,37 @@ impl Keys {
         mac.finalize().into_bytes().into()
     }
 
+    /// Signs what a letter holds: for one purpose, for a user in this state.
+    pub(super) fn sign_letter(
+        &self,
+        purpose: Purpose,
+        user: &str,
+        state: &str,
+        now: Timestamp,
+        life: Duration,
+    ) -> Result<String> {
+        let mut header = Header::new(Algorithm::HS256);
+        header.typ = Some(purpose.typ().to_owned());
+        let claims = LetterClaims {
+            id: user.to_owned(),
+            state: state.to_owned(),
+            iat: now.as_second(),
+            exp: now.as_second() + life.as_secs() as i64,
+            iss: ISSUER.to_owned(),
+        };
+        jsonwebtoken::encode(&header, &claims, &self.encoding).map_err(Error::internal)
+    }
+
+    /// The user and the state that a letter of this purpose was for. Fails with `InvalidToken` or `TokenExpired`.
+    pub(super) fn verify_letter(&self, purpose: Purpose, token: &str) -> Result<(String, String)> {
+        let valid = jsonwebtoken::decode::<LetterClaims>(token, &self.decoding, &self.validation)
+            .map_err(|error| refusal(&error))?;
+        if valid.header.typ.as_deref() != Some(purpose.typ()) {
+            return Err(Error::InvalidToken);
+        }
+        Ok((valid.claims.id, valid.claims.state))
+    }
+
     /// Signs an access token.
     pub(super) fn sign(&self, token: NewToken<'_>, now: Timestamp) -> Result<String> {
         let mut header = Header::new(Algorithm::HS256);
@@ -143,13 +205,8 @@ impl Keys {
         if !claims_to_be_ours(token) {
             return Ok(None);
         }
-        let valid =
-            jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation).map_err(|error| {
-                match error.kind() {
-                    ErrorKind::ExpiredSignature => Error::TokenExpired,
-                    _ => Error::InvalidToken,
-                }
-            })?;
+        let valid = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
+            .map_err(|error| refusal(&error))?;
         let Claims { id, share, session: claimed, exp, .. } = valid.claims;
         let session = valid.header.extras.get::<String>(SESSION).ok().flatten();
         let owner = match (id, share) {
@@ -168,6 +225,13 @@ impl Keys {
     }
 }
 
+fn refusal(error: &jsonwebtoken::errors::Error) -> Error {
+    match error.kind() {
+        ErrorKind::ExpiredSignature => Error::TokenExpired,
+        _ => Error::InvalidToken,
+    }
+}
+
 /// Three parts, the middle one naming us as issuer.
 fn claims_to_be_ours(token: &str) -> bool {
     #[derive(Deserialize)]
@@ -183,6 +247,11 @@ pub(super) fn random() -> String {
     let mut bytes = [0; 32];
     bytes[..16].copy_from_slice(Uuid::new_v4().as_bytes());
     bytes[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Bytes as text that stands in addresses as it is.
+pub(super) fn base64(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -213,7 +282,7 @@ mod tests {
         Keys::new(&Secret::new("0123456789abcdef0123456789abcdef".to_owned()))
     }
 
-    fn sign(now: Timestamp) -> String {
+    fn sign_access(now: Timestamp) -> String {
         let owner = Owner::User("u".to_owned());
         let token = NewToken {
             owner: &owner,
@@ -230,23 +299,23 @@ mod tests {
     #[test]
     fn access_tokens_come_back() {
         let now = Timestamp::now();
-        let token = keys().verify(&sign(now)).expect("valid").expect("ours");
+        let token = keys().verify(&sign_access(now)).expect("valid").expect("ours");
         assert_eq!((token.owner, token.session.as_str()), (Owner::User("u".to_owned()), "s"));
         assert_eq!(token.expires.as_second(), now.as_second() + 900);
     }
 
     #[test]
     fn old_and_changed_tokens_are_refused() {
-        let old = sign(Timestamp::from_second(1_000_000_000).expect("a time"));
+        let old = sign_access(Timestamp::from_second(1_000_000_000).expect("a time"));
         assert!(matches!(keys().verify(&old), Err(Error::TokenExpired)));
 
-        let mut changed = sign(Timestamp::now());
+        let mut changed = sign_access(Timestamp::now());
         changed.truncate(changed.len() - 4);
         changed.push_str("AAAA");
         assert!(matches!(keys().verify(&changed), Err(Error::InvalidToken)));
 
         let other = Keys::new(&Secret::new("another key, thirty two characters".to_owned()));
-        assert!(matches!(other.verify(&sign(Timestamp::now())), Err(Error::InvalidToken)));
+        assert!(matches!(other.verify(&sign_access(Timestamp::now())), Err(Error::InvalidToken)));
     }
 
     #[test]
@@ -272,6 +341,28 @@ mod tests {
             URL_SAFE_NO_PAD.encode(serde_json::to_string(&claims).expect("JSON"))
         );
         assert!(matches!(keys().verify(&unsigned), Err(Error::InvalidToken)));
+    }
+
+    #[test]
+    fn letters_are_good_for_one_purpose() {
+        let now = Timestamp::now();
+        let sign = |now| {
+            keys()
+                .sign_letter(Purpose::Invitation, "u", "state", now, Duration::from_secs(900))
+                .expect("signed")
+        };
+        let token = sign(now);
+        let found = keys().verify_letter(Purpose::Invitation, &token).expect("valid");
+        assert_eq!(found, ("u".to_owned(), "state".to_owned()));
+        for purpose in [Purpose::PasswordReset, Purpose::Registration] {
+            assert!(matches!(keys().verify_letter(purpose, &token), Err(Error::InvalidToken)));
+        }
+        assert!(matches!(keys().verify(&token), Err(Error::InvalidToken)), "it is no access token");
+        let access = sign_access(now);
+        assert!(matches!(keys().verify_letter(Purpose::Invitation, &access), Err(Error::InvalidToken)));
+        assert!(matches!(keys().verify_letter(Purpose::Invitation, "bad"), Err(Error::InvalidToken)));
+        let old = sign(Timestamp::from_second(1_000_000_000).expect("a time"));
+        assert!(matches!(keys().verify_letter(Purpose::Invitation, &old), Err(Error::TokenExpired)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! them all. Every mistake is found at once and named. Nothing here knows what a setting is used for.
 
 mod edge;
+mod email;
 mod provider;
 mod read;
 mod secret;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use edge::{CorsConfig, Origins, OutgoingConfig, Rate, RateLimitsConfig, Reachable};
+pub use email::{EmailConfig, LinksConfig, SmtpConfig, SmtpTls};
 pub use provider::{ClientAuth, ProviderConfig, ProviderDriver, ProviderMode, ProvidersConfig};
 pub use read::ConfigErrors;
 pub use secret::Secret;
@@ -31,6 +33,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Tokens.
     pub auth: AuthConfig,
+    /// Letters.
+    pub email: EmailConfig,
     /// The database.
     pub database: DatabaseConfig,
     /// What a request may ask for.

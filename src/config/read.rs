@@ -1,6 +1,7 @@
 //! Reads every setting, collecting what is wrong.
 
 mod edge;
+mod email;
 mod provider;
 
 use std::fmt;
@@ -120,6 +121,7 @@ pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
             refresh_cookie: cookie(&mut reader, &REFRESH_COOKIE, is_https),
             session_cookie: cookie(&mut reader, &SESSION_COOKIE, is_https),
         },
+        email: email::email(&mut reader),
         database: database(&mut reader),
         limits: LimitsConfig {
             query_default: reader.or("QUERY_LIMIT_DEFAULT", 100, value::whole(-1, i64::MAX)),
@@ -404,6 +406,9 @@ mod tests {
         check_refused(&[], "", "port = \n", &["tablature.toml: line 1"]);
         check_refused(&[], "no equals sign here", "", &[".env"]);
         check_refused(&[("SESSION_COOKIE_SAME_SITE", "none")], "", "", &["SESSION_COOKIE_SECURE only"]);
+        check_refused(&[("EMAIL_TRANSPORT", "smtp")], "", "", &["EMAIL_TRANSPORT", "needs EMAIL_SMTP_HOST"]);
+        check_refused(&[("EMAIL_TRANSPORT", "sendmail")], "", "", &["must be `smtp` or `none`"]);
+        check_refused(&[("PASSWORD_RESET_URL_ALLOW_LIST", "app.example")], "", "", &["must begin with"]);
         check_refused(&[("SESSION_COOKIE_NAME", "a;b")], "", "", &["SESSION_COOKIE_NAME", "letters"]);
         check_refused(&[("REFRESH_TOKEN_COOKIE_DOMAIN", "a b; Path=/")], "", "", &["host"]);
     }

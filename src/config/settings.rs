@@ -166,6 +166,37 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
         ],
     ),
     (
+        "Letters",
+        &[
+            setting(
+                "EMAIL_TRANSPORT",
+                "smtp with a host",
+                "`smtp`, or `none` to send nothing, which is logged.",
+            ),
+            setting("EMAIL_FROM", "no-reply@example.com", "Who writes: an address, or `Name <address>`."),
+            setting("EMAIL_SMTP_HOST", "none", "Host of the mail server."),
+            setting("EMAIL_SMTP_PORT", "587 or 465", "Its port."),
+            setting("EMAIL_SMTP_USER", "none", "User of the mail server."),
+            setting("EMAIL_SMTP_PASSWORD", "none", "Their password; it is sent over TLS only."),
+            setting(
+                "EMAIL_SMTP_SECURE",
+                "false",
+                "TLS from the first byte; otherwise STARTTLS, when offered.",
+            ),
+            setting("EMAIL_SMTP_IGNORE_TLS", "false", "No TLS even when it is offered."),
+            setting(
+                "PASSWORD_RESET_URL_ALLOW_LIST",
+                "none",
+                "Addresses that letters about a lost password may lead to: origins, or single pages, with commas \
+                 between them.",
+            ),
+            setting("USER_INVITE_URL_ALLOW_LIST", "none", "The same for invitations."),
+            setting("USER_REGISTER_URL_ALLOW_LIST", "none", "The same for registrations."),
+            setting("USER_INVITE_TOKEN_TTL", "7d", "How long an invitation works."),
+            setting("EMAIL_VERIFICATION_TOKEN_TTL", "7d", "How long an e-mail can be confirmed."),
+        ],
+    ),
+    (
         "Database",
         &[
             setting(
@@ -295,6 +326,7 @@ pub const OWN_PREFIXES: &[&str] = &[
     "AUTH_",
     "CORS_",
     "DB_",
+    "EMAIL_",
     "HSTS_",
     "IMPORT_IP_",
     "IP_TRUST_",
@@ -305,11 +337,14 @@ pub const OWN_PREFIXES: &[&str] = &[
     "MAX_QUERY_",
     "MAX_RELATIONAL_",
     "OUTGOING_",
+    "PASSWORD_RESET_",
     "QUERY_LIMIT_",
     "RATE_LIMITER_",
     "REFRESH_TOKEN_",
     "SESSION_COOKIE_",
     "TABLATURE_",
+    "USER_INVITE_",
+    "USER_REGISTER_",
 ];
 
 /// Every setting, in order.

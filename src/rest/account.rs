@@ -1,13 +1,13 @@
-//! What users do to their own accounts, beside `/users/me` itself: second factor and sessions.
+//! What people do about their own accounts, beside `/users/me` itself: second factor and sessions, and how they become users.
 
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::auth::text;
+use super::auth::{optional, request, text};
 use super::{Api, client};
 use crate::access::{Action, Context};
-use crate::auth::Holder;
+use crate::auth::{Holder, NewUser};
 use crate::error::{Error, Result};
 use crate::server::{Answer, Call, object};
 
@@ -22,6 +22,14 @@ pub(super) enum AccountRoute<'a> {
     DisableSecondFactor,
     /// `/users/{id}/tfa/disable`
     ResetSecondFactor(&'a str),
+    /// `/users/invite`
+    Invite,
+    /// `/users/invite/accept`
+    AcceptInvitation,
+    /// `/users/register`
+    Register,
+    /// `/users/register/verify-email`
+    VerifyEmail,
     /// `/users/me/sessions`
     Sessions,
     /// `/users/me/sessions/{id}`
@@ -41,6 +49,10 @@ impl<'a> AccountRoute<'a> {
             ["me", "tfa", "enable"] => Some(AccountRoute::EnableSecondFactor),
             ["me", "tfa", "disable"] => Some(AccountRoute::DisableSecondFactor),
             [id, "tfa", "disable"] => Some(AccountRoute::ResetSecondFactor(id)),
+            ["invite"] => Some(AccountRoute::Invite),
+            ["invite", "accept"] => Some(AccountRoute::AcceptInvitation),
+            ["register"] => Some(AccountRoute::Register),
+            ["register", "verify-email"] => Some(AccountRoute::VerifyEmail),
             ["me", "sessions"] => Some(AccountRoute::Sessions),
             ["me", "sessions", id] => Some(AccountRoute::Session(id)),
             _ => None,
@@ -54,6 +66,10 @@ impl<'a> AccountRoute<'a> {
             AccountRoute::EnableSecondFactor => "/users/me/tfa/enable",
             AccountRoute::DisableSecondFactor => "/users/me/tfa/disable",
             AccountRoute::ResetSecondFactor(_) => "/users/{id}/tfa/disable",
+            AccountRoute::Invite => "/users/invite",
+            AccountRoute::AcceptInvitation => "/users/invite/accept",
+            AccountRoute::Register => "/users/register",
+            AccountRoute::VerifyEmail => "/users/register/verify-email",
             AccountRoute::Sessions => "/users/me/sessions",
             AccountRoute::Session(_) => "/users/me/sessions/{id}",
         }
@@ -64,7 +80,11 @@ impl<'a> AccountRoute<'a> {
         match self {
             AccountRoute::Sessions => "GET, HEAD, DELETE",
             AccountRoute::Session(_) => "DELETE",
-            AccountRoute::NewSecondFactor
+            AccountRoute::VerifyEmail => "GET, HEAD",
+            AccountRoute::Invite
+            | AccountRoute::AcceptInvitation
+            | AccountRoute::Register
+            | AccountRoute::NewSecondFactor
             | AccountRoute::EnableSecondFactor
             | AccountRoute::DisableSecondFactor
             | AccountRoute::ResetSecondFactor(_) => "POST",
@@ -73,6 +93,61 @@ impl<'a> AccountRoute<'a> {
 }
 
 pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: AccountRoute<'_>) -> Result<Answer> {
+    match route {
+        AccountRoute::Invite => invite(api, call).await,
+        AccountRoute::AcceptInvitation => {
+            let body = object(call.json().await?)?;
+            let (token, password) = (text(&body, "token")?, text(&body, "password")?);
+            let schema = api.schema();
+            api.accounts().accept_invitation(request(&schema, call), token, password).await?;
+            Ok(Answer::Empty)
+        }
+        AccountRoute::Register => register(api, call).await,
+        AccountRoute::VerifyEmail => {
+            let parameters = call.parameters()?;
+            let token = parameters.iter().find(|(name, _)| name == "token").map(|(_, token)| token.as_str());
+            let token = token.ok_or_else(|| Error::query("\"token\" is required."))?;
+            let schema = api.schema();
+            let user = api.accounts().verify_email(request(&schema, call), token).await?;
+            Ok(Answer::Redirect(format!("{}/admin/users/{user}", api.public_url)))
+        }
+        own => of_caller(api, call, own).await,
+    }
+}
+
+async fn invite(api: &Api, call: &mut Call<'_>) -> Result<Answer> {
+    let ctx = api.context(call).await?;
+    let body = object(call.json().await?)?;
+    let emails: Vec<String> = match body.get("email") {
+        Some(Value::Array(emails)) if !emails.is_empty() => emails
+            .iter()
+            .map(|email| email.as_str().map(str::to_owned))
+            .collect::<Option<_>>()
+            .ok_or_else(|| Error::payload("\"email\" must hold texts."))?,
+        _ => vec![text(&body, "email")?.to_owned()],
+    };
+    let role = body.get("role").filter(|role| !role.is_null());
+    let url = optional(&body, "invite_url")?;
+    api.accounts().invite(&ctx, request(&ctx.schema, call), &emails, role, url).await?;
+    Ok(Answer::Empty)
+}
+
+async fn register(api: &Api, call: &mut Call<'_>) -> Result<Answer> {
+    let body = object(call.json().await?)?;
+    let name = |name: &str| optional(&body, name).map(|name| name.map(str::to_owned));
+    let new = NewUser {
+        email: text(&body, "email")?.to_owned(),
+        password: text(&body, "password")?.to_owned(),
+        first_name: name("first_name")?,
+        last_name: name("last_name")?,
+    };
+    let url = optional(&body, "verification_url")?;
+    let schema = api.schema();
+    api.accounts().register(request(&schema, call), new, url).await?;
+    Ok(Answer::Empty)
+}
+
+async fn of_caller(api: &Api, call: &mut Call<'_>, route: AccountRoute<'_>) -> Result<Answer> {
     let ctx = api.context(call).await?;
     let user = ctx.accountability.user.as_deref().ok_or(Error::Forbidden)?;
     let token = api.token(call)?;
@@ -128,6 +203,10 @@ pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: AccountRoute<'
                 .collect();
             Ok(Answer::Document(json!({ "data": sessions })))
         }
+        AccountRoute::Invite
+        | AccountRoute::AcceptInvitation
+        | AccountRoute::Register
+        | AccountRoute::VerifyEmail => Err(super::not_found(call)),
         AccountRoute::Session(id) => {
             api.auth.end_session(&ctx.schema, user, id).await?;
             Ok(Answer::Empty)
@@ -164,6 +243,9 @@ mod tests {
         check("me/sessions", Some("/users/me/sessions"));
         check("me/sessions/1", Some("/users/me/sessions/{id}"));
         check("1/sessions", None);
+        check("invite", Some("/users/invite"));
+        check("invite/accept", Some("/users/invite/accept"));
+        check("register/verify-email", Some("/users/register/verify-email"));
         check("me", None);
         check("a/b/c/d/e", None);
     }

@@ -2,11 +2,14 @@
 
 mod cookies;
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::{Api, client};
-use crate::auth::{Credentials, Mode, Tokens};
+use crate::auth::{Credentials, Mode, Request, Tokens};
 use crate::error::{Error, Result};
+use crate::schema::Schema;
 use crate::server::{Answer, Call, object};
 
 pub use cookies::Cookies;
@@ -18,14 +21,34 @@ pub(super) async fn login(api: &Api, call: &mut Call<'_>) -> Result<Answer> {
         return Err(Error::payload("\"email\" must be an e-mail address."));
     }
     let mode = mode(&body)?.unwrap_or(Mode::Json);
-    let otp = match body.get("otp") {
-        None | Some(Value::Null) => None,
-        Some(_) => Some(text(&body, "otp")?.to_owned()),
-    };
+    let otp = optional(&body, "otp")?.map(str::to_owned);
     let password = text(&body, "password")?.to_owned();
     let credentials = Credentials { email: email.to_owned(), password, otp };
     let tokens = api.auth.login(&api.schema(), credentials, mode, client(call), call.now).await?;
     Ok(signed_in(api, call, tokens, mode))
+}
+
+/// `/auth/password/request`: a letter for whoever lost their password.
+pub(super) async fn request_password(api: &Api, call: &mut Call<'_>) -> Result<Answer> {
+    let body = object(call.json().await?)?;
+    let (email, url) = (text(&body, "email")?, optional(&body, "reset_url")?);
+    let schema = api.schema();
+    api.accounts().request_password(request(&schema, call), email, url).await?;
+    Ok(Answer::Empty)
+}
+
+/// `/auth/password/reset`: the new password, with the token of the letter.
+pub(super) async fn reset_password(api: &Api, call: &mut Call<'_>) -> Result<Answer> {
+    let body = object(call.json().await?)?;
+    let (token, password) = (text(&body, "token")?, text(&body, "password")?);
+    let schema = api.schema();
+    api.accounts().reset_password(request(&schema, call), token, password).await?;
+    Ok(Answer::Empty)
+}
+
+/// Who asks, from where and when.
+pub(super) fn request<'a>(schema: &'a Arc<Schema>, call: &Call<'a>) -> Request<'a> {
+    Request { schema, client: client(call), now: call.now, id: call.id }
 }
 
 pub(super) async fn refresh(api: &Api, call: &mut Call<'_>) -> Result<Answer> {
@@ -86,6 +109,13 @@ pub(super) fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a s
         Some(Value::String(_)) => Err(Error::payload(format_args!("\"{name}\" must not be empty."))),
         Some(Value::Null) | None => Err(Error::payload(format_args!("\"{name}\" is required."))),
         Some(_) => Err(Error::payload(format_args!("\"{name}\" must be a text."))),
+    }
+}
+
+pub(super) fn optional<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>> {
+    match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(_) => text(body, name).map(Some),
     }
 }
 

@@ -18,9 +18,10 @@ use std::sync::Arc;
 
 use crate::access::Context;
 use crate::auth::providers::Providers;
-use crate::auth::{Authenticator, Client, Mode};
+use crate::auth::{Accounts, Authenticator, Client, Links, Mode};
 use crate::error::{Error, Result};
 use crate::items::ItemsService;
+use crate::mail::Mailer;
 use crate::project::SchemaStore;
 use crate::query::QueryLimits;
 use crate::schema::Schema;
@@ -39,6 +40,12 @@ pub struct Api {
     pub auth: Authenticator,
     /// Who signs people in beside us.
     pub providers: Providers,
+    /// Letters.
+    pub mailer: Mailer,
+    /// Where they lead.
+    pub links: Links,
+    /// Address under which people reach the server.
+    pub public_url: String,
     /// Tokens in cookies.
     pub cookies: Cookies,
     /// The model.
@@ -90,6 +97,8 @@ impl Api {
             Route::Logout => auth::logout(self, call).await,
             Route::OpenShare => shares::open(self, call).await,
             Route::ShareInfo(id) => shares::info(self, call, id).await,
+            Route::RequestPassword => auth::request_password(self, call).await,
+            Route::ResetPassword => auth::reset_password(self, call).await,
             Route::Items(collection) => {
                 let ctx = self.context(call).await?;
                 items::collection(self, call, &ctx, collection).await
@@ -128,6 +137,10 @@ impl Api {
                 explain::explain(self, call, &ctx).await
             }
         }
+    }
+
+    fn accounts(&self) -> Accounts<'_> {
+        Accounts { auth: &self.auth, items: &self.items, mailer: &self.mailer, links: &self.links }
     }
 
     /// The token that a request brings, wherever it stands.

@@ -37,6 +37,10 @@ pub(super) enum Route<'a> {
     OpenShare,
     /// `/shares/info/{id}`
     ShareInfo(&'a str),
+    /// `/auth/password/request`
+    RequestPassword,
+    /// `/auth/password/reset`
+    ResetPassword,
     /// `/server/ping`
     Ping,
     /// `/server/health`
@@ -88,7 +92,12 @@ impl<'a> Route<'a> {
             [a, collection] if a == "items" => Route::Items(collection),
             [a, collection, key] if a == "items" => Route::Item(collection, key),
             [a, b] if a == "users" && b == "me" => Route::Me,
-            [a, rest @ ..] if a == "users" && rest.len() > 1 => Route::Account(AccountRoute::find(rest)?),
+            [a, rest @ ..]
+                if a == "users"
+                    && let Some(route) = AccountRoute::find(rest) =>
+            {
+                Route::Account(route)
+            }
             [a, b, collection] if a == "utils" && b == "sort" => Route::Sort(collection),
             [a] if a == "auth" => Route::Providers,
             [a, b] if a == "auth" => match b.as_ref() {
@@ -97,6 +106,8 @@ impl<'a> Route<'a> {
                 "logout" => Route::Logout,
                 _ => return None,
             },
+            [a, b, c] if a == "auth" && b == "password" && c == "request" => Route::RequestPassword,
+            [a, b, c] if a == "auth" && b == "password" && c == "reset" => Route::ResetPassword,
             [a, b, provider] if a == "auth" && b == "login" => Route::Depart(provider),
             [a, b, provider, c] if a == "auth" && b == "login" && c == "callback" => Route::Arrive(provider),
             [a, b] if a == "shares" && b == "auth" => Route::OpenShare,
@@ -134,6 +145,8 @@ impl<'a> Route<'a> {
             Route::Logout => "/auth/logout",
             Route::OpenShare => "/shares/auth",
             Route::ShareInfo(_) => "/shares/info/{id}",
+            Route::RequestPassword => "/auth/password/request",
+            Route::ResetPassword => "/auth/password/reset",
             Route::Ping => "/server/ping",
             Route::Health => "/server/health",
             Route::Info => "/server/info",
@@ -153,7 +166,13 @@ impl<'a> Route<'a> {
             Route::Me => "GET, HEAD, PATCH",
             Route::Arrive(_) => "GET, HEAD, POST",
             Route::Account(route) => route.methods(),
-            Route::Sort(_) | Route::OpenShare | Route::Login | Route::Refresh | Route::Logout => "POST",
+            Route::Sort(_)
+            | Route::OpenShare
+            | Route::Login
+            | Route::Refresh
+            | Route::Logout
+            | Route::RequestPassword
+            | Route::ResetPassword => "POST",
             Route::SystemItem(..)
             | Route::Providers
             | Route::Depart(_)
@@ -196,6 +215,11 @@ mod tests {
         check("roles/me", Some("/roles/{id}"));
         check("utils/sort/a", Some("/utils/sort/{collection}"));
         check("auth/login", Some("/auth/login"));
+        check("auth/password/request", Some("/auth/password/request"));
+        check("auth/password/reset", Some("/auth/password/reset"));
+        check("auth/password/nope", None);
+        check("users/register", Some("/users/register"));
+        check("users/1/nope", None);
         check("auth/login/idp", Some("/auth/login/{provider}"));
         check("auth/login/idp/callback", Some("/auth/login/{provider}/callback"));
         check("auth/login/idp/nope", None);

@@ -22,6 +22,7 @@ mod filters_related;
 mod fuzz;
 mod history;
 mod idempotency;
+mod invitations;
 mod items;
 mod models;
 mod nested_writes;

@@ -14,6 +14,7 @@ pub mod random;
 pub mod raw;
 pub mod redis;
 pub mod server;
+pub mod smtp;
 
 pub use client::{Answer, Client};
 pub use database::{Database, Engine};

@@ -8,6 +8,7 @@ mod discovery;
 mod id_token;
 mod people;
 mod redirect;
+pub(super) use redirect::check as check_target;
 mod seal;
 
 use std::sync::Arc;

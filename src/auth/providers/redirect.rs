@@ -5,7 +5,7 @@ use url::Url;
 use crate::error::{Error, Result};
 
 /// Lets pass paths and addresses below ours, and what the operator listed: a whole origin, or one path of it.
-pub(super) fn check(target: &str, public_url: &Url, allowed: &[String]) -> Result<()> {
+pub(in crate::auth) fn check(target: &str, public_url: &Url, allowed: &[String]) -> Result<()> {
     let refused = || Error::payload("\"redirect\" is an address that is not listed.");
     // Browsers drop line breaks and tabs, and take a backslash for a slash; whoever needs them means no good.
     if target.chars().any(|c| c.is_control() || c == '\\') {

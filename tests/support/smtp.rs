@@ -1,0 +1,153 @@
+//! A mail server that takes every letter and keeps it.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A letter, as it arrived.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    /// Whom the envelope names.
+    pub to: Vec<String>,
+    /// Everything: headers and parts.
+    pub raw: String,
+}
+
+/// The server.
+pub struct Smtp {
+    pub port: u16,
+    arrived: Arc<Mutex<Vec<Arrived>>>,
+}
+
+impl Smtp {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let arrived: Arc<Mutex<Vec<Arrived>>> = Arc::default();
+        let kept = arrived.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let kept = kept.clone();
+                tokio::spawn(async move { converse(stream, &kept).await.ok() });
+            }
+        });
+        Smtp { port, arrived }
+    }
+
+    /// The next letter to this address, which is waited for and taken away.
+    pub async fn next(&self, to: &str) -> Arrived {
+        let began = Instant::now();
+        loop {
+            if let Some(letter) = self.take(to) {
+                return letter;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "no letter to {to}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// How many letters wait to be taken away.
+    pub fn waiting(&self) -> usize {
+        self.arrived.lock().expect("not poisoned").len()
+    }
+
+    fn take(&self, to: &str) -> Option<Arrived> {
+        let mut arrived = self.arrived.lock().expect("not poisoned");
+        let position = arrived.iter().position(|letter| letter.to.iter().any(|known| known == to))?;
+        Some(arrived.remove(position))
+    }
+}
+
+async fn converse(stream: TcpStream, kept: &Mutex<Vec<Arrived>>) -> std::io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut lines = BufReader::new(reader).lines();
+    writer.write_all(b"220 sink\r\n").await?;
+    let mut to = Vec::new();
+    while let Some(line) = lines.next_line().await? {
+        let upper = line.to_ascii_uppercase();
+        let reply = if upper.starts_with("EHLO") {
+            "250-sink\r\n250 8BITMIME\r\n"
+        } else if upper.starts_with("RCPT TO:") {
+            let address = line.split(['<', '>']).nth(1).unwrap_or_default();
+            to.push(address.to_owned());
+            "250 ok\r\n"
+        } else if upper == "DATA" {
+            writer.write_all(b"354 go on\r\n").await?;
+            let mut raw = String::new();
+            while let Some(line) = lines.next_line().await?.filter(|line| line != ".") {
+                raw.push_str(line.strip_prefix('.').unwrap_or(&line));
+                raw.push_str("\r\n");
+            }
+            let letter = Arrived { to: std::mem::take(&mut to), raw };
+            kept.lock().expect("not poisoned").push(letter);
+            "250 kept\r\n"
+        } else if upper == "QUIT" {
+            writer.write_all(b"221 bye\r\n").await?;
+            return Ok(());
+        } else {
+            "250 ok\r\n"
+        };
+        writer.write_all(reply.as_bytes()).await?;
+    }
+    Ok(())
+}
+
+impl Arrived {
+    /// A header, as it was sent.
+    pub fn header(&self, name: &str) -> &str {
+        let start = format!("{name}: ");
+        self.raw.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_default()
+    }
+
+    /// The part that is plain text.
+    pub fn text(&self) -> String {
+        let part = self.raw.split("\r\n--").find(|part| part.contains("Content-Type: text/plain"));
+        let part = part.unwrap_or_else(|| panic!("no text in {}", self.raw));
+        let (headers, body) = part.split_once("\r\n\r\n").expect("headers and a body");
+        if headers.contains("quoted-printable") {
+            quoted_printable(body)
+        } else if headers.contains("base64") {
+            let joined: String = body.split_whitespace().collect();
+            let bytes = base64::engine::general_purpose::STANDARD.decode(joined).expect("base64");
+            String::from_utf8(bytes).expect("UTF-8")
+        } else {
+            body.to_owned()
+        }
+    }
+
+    /// The link in it.
+    pub fn link(&self) -> String {
+        let text = self.text();
+        let link = text.lines().find(|line| line.starts_with("http"));
+        link.unwrap_or_else(|| panic!("no link in {text}")).trim().to_owned()
+    }
+
+    /// The token in its link.
+    pub fn token(&self) -> String {
+        let link = self.link();
+        link.split_once("token=").unwrap_or_else(|| panic!("no token in {link}")).1.to_owned()
+    }
+}
+
+fn quoted_printable(body: &str) -> String {
+    let joined = body.replace("=\r\n", "");
+    let mut bytes = Vec::with_capacity(joined.len());
+    let mut rest = joined.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()).filter(|_| *first == b'=') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).expect("UTF-8")
+}
