@@ -147,7 +147,9 @@ impl Accounts<'_> {
     /// Sets the password of the user that a letter was for. Fails with `InvalidToken`, `TokenExpired` or `FailedValidation`.
     pub async fn reset_password(&self, request: Request<'_>, token: &str, password: &str) -> Result<()> {
         let user = self.user_of_letter(request, Purpose::PasswordReset, token, "active").await?;
-        self.change(request, &user, json!({ "password": password })).await
+        self.change(request, &user, json!({ "password": password })).await?;
+        self.auth.guesses.forget(user.account());
+        Ok(())
     }
 
     /// Makes users with this role who have yet to accept, as far as the caller may, and writes to them. Those who are users already

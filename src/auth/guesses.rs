@@ -51,6 +51,11 @@ impl Guesses {
         Guesses { accounts }
     }
 
+    /// Whoever proves by other means who they are may guess anew.
+    pub(super) fn forget(&self, account: &str) {
+        self.accounts.invalidate(&key(account));
+    }
+
     /// Begins a guess at an account. Fails with `RequestsExceeded` after too many wrong ones; `most_in_a_row` is how many of those
     /// lock it for a while, `None` for any number.
     pub(super) async fn begin(
@@ -59,8 +64,7 @@ impl Guesses {
         most_in_a_row: Option<u64>,
         now: Timestamp,
     ) -> Result<Guess> {
-        let key = token::digest(&account.to_ascii_lowercase());
-        let account = self.accounts.get_with(key, || {
+        let account = self.accounts.get_with(key(account), || {
             let failures = Mutex::new(Failures::default());
             Arc::new(Account { turns: Arc::new(Semaphore::new(AT_ONCE)), failures })
         });
@@ -79,6 +83,10 @@ impl Guesses {
             }
         }
     }
+}
+
+fn key(account: &str) -> [u8; 32] {
+    token::digest(&account.to_ascii_lowercase())
 }
 
 impl Account {

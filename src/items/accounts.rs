@@ -32,6 +32,7 @@ struct Fields {
     token: Option<FieldId>,
     tfa_secret: Option<FieldId>,
     status: Option<FieldId>,
+    role: Option<FieldId>,
 }
 
 impl Fields {
@@ -45,8 +46,14 @@ impl Fields {
             token: users.find("token"),
             tfa_secret: users.find("tfa_secret"),
             status: users.find("status"),
+            role: users.find("role"),
         })
     }
+}
+
+/// Whether rows of this collection say who is an administrator.
+pub(super) fn makes_administrators(collection: &str) -> bool {
+    matches!(collection, "directus_users" | "directus_roles" | "directus_policies" | "directus_access")
 }
 
 /// Judges what a write says about users, and turns tokens into what is kept of them.
@@ -206,6 +213,8 @@ impl Run<'_> {
     /// After a change of users: no two have the same e-mail, and sessions end whose password, second factor or status is another.
     pub(super) async fn check_changed_accounts(&mut self, item: &ItemWrite, keys: &[Scalar]) -> Result<()> {
         let schema = self.schema();
+        let name = &schema.collection(item.collection).name;
+        self.may_lose_administrators |= **name != *USERS && makes_administrators(name);
         let Some(fields) = Fields::of(&schema).filter(|fields| fields.collection == item.collection) else {
             return Ok(());
         };
@@ -213,6 +222,7 @@ impl Run<'_> {
         let value = |field: Option<FieldId>| field.and_then(|field| item.value(field));
         let is_closed =
             value(fields.status).is_some_and(|status| *status != Scalar::Text(Arc::from("active")));
+        self.may_lose_administrators |= value(fields.status).is_some() || value(fields.role).is_some();
         if !is_closed && value(fields.password).is_none() {
             return Ok(());
         }
@@ -222,6 +232,67 @@ impl Run<'_> {
         let statement = statements::delete(self.tx.dialect(), sessions, &matches, &[]);
         self.tx.execute(&statement).await?;
         Ok(())
+    }
+
+    /// At the end of a write by somebody: there is still an administrator to undo it. Fails with `UnprocessableContent`.
+    pub(super) async fn check_administrators(&mut self) -> Result<()> {
+        // The server itself may leave a database without users, as it finds one.
+        if !self.may_lose_administrators || self.with.ctx.accountability.user.is_none() {
+            return Ok(());
+        }
+        if self.has_administrator().await? {
+            return Ok(());
+        }
+        Err(Error::UnprocessableContent {
+            reason: "There must be at least one active administrator.".to_owned(),
+        })
+    }
+
+    async fn has_administrator(&mut self) -> Result<bool> {
+        let yes = [Scalar::Bool(true)];
+        let policies = self.columns_of("directus_policies", &["id"], "admin_access", &yes).await?;
+        let policies: Vec<Scalar> = policies.into_iter().flatten().collect();
+        let grants = self.columns_of("directus_access", &["role", "user"], "policy", &policies).await?;
+        let (mut roles, mut users): (Vec<Scalar>, Vec<Scalar>) = (Vec::new(), Vec::new());
+        for grant in grants {
+            let mut grant = grant.into_iter();
+            roles.extend(grant.next().filter(|role| *role != Scalar::Null));
+            users.extend(grant.next().filter(|user| *user != Scalar::Null));
+        }
+        // Roles below one that gives everything give it too; each is looked at once, so circles end.
+        let mut below = roles.clone();
+        while !below.is_empty() {
+            let found = self.columns_of("directus_roles", &["id"], "parent", &below).await?;
+            below = found.into_iter().flatten().filter(|role| !roles.contains(role)).collect();
+            roles.extend(below.iter().cloned());
+        }
+        let is_active = |row: &Vec<Scalar>| row.first() == Some(&Scalar::Text(Arc::from("active")));
+        for (by, keys) in [("role", roles), ("id", users)] {
+            let found = self.columns_of(USERS, &["status"], by, &keys).await?;
+            if found.iter().any(is_active) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Columns of the rows in which this column has one of these values.
+    async fn columns_of(
+        &mut self,
+        collection: &str,
+        columns: &[&str],
+        by: &str,
+        values: &[Scalar],
+    ) -> Result<Vec<Vec<Scalar>>> {
+        let schema = self.schema();
+        let Some(collection) = schema.get(collection).filter(|_| !values.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let columns: Vec<FieldId> = columns.iter().filter_map(|name| collection.find(name)).collect();
+        let Some(field) = collection.find(by) else { return Ok(Vec::new()) };
+        let matches = [Match { field, values }];
+        let statement = statements::lookup(self.tx.dialect(), collection, &columns, &matches);
+        Ok(self.tx.rows(&statement).await?.into_iter().map(|row| row.values).collect())
     }
 
     async fn check_email(&mut self, users: &Collection, fields: &Fields, item: &ItemWrite) -> Result<()> {

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::accounts;
 use super::defaults;
 use super::journal::{CountingStep, Journal, counting_step};
 use super::nested::{as_text, key_text};
@@ -45,6 +46,8 @@ pub struct Run<'t> {
     pub(super) tx: &'t mut Transaction,
     pub(super) with: RunContext,
     journal: Journal,
+    /// Something is changed or removed that may have made somebody an administrator.
+    pub(super) may_lose_administrators: bool,
     /// The only tenant of the caller, per collection of tenants, once it was looked for.
     pub(super) tenants: Vec<(CollectionId, Scalar)>,
 }
@@ -62,11 +65,12 @@ impl<'t> Run<'t> {
     /// Nothing is written yet.
     pub fn new(tx: &'t mut Transaction, with: RunContext) -> Self {
         let journal = Journal::new(&with.ctx);
-        Run { tx, with, journal, tenants: Vec::new() }
+        Run { tx, with, journal, may_lose_administrators: false, tenants: Vec::new() }
     }
 
     /// Writes activity, revisions and outbox. The last step.
-    pub async fn finish(self) -> Result<Vec<ItemEvent>> {
+    pub async fn finish(mut self) -> Result<Vec<ItemEvent>> {
+        self.check_administrators().await?;
         self.journal.write(self.tx, &self.with.counting_step).await
     }
 
@@ -226,6 +230,7 @@ impl<'t> Run<'t> {
                 Ok(found) => found,
                 Err(error) => return Err(self.fault_of_delete(error, id, chunk).await),
             };
+            self.may_lose_administrators |= accounts::makes_administrators(&collection.name);
             let found: Vec<Scalar> = found.into_iter().filter_map(first_value).collect();
             self.remove_references(id, &found).await?;
             removed.extend(found);

@@ -320,3 +320,44 @@ async fn sessions_are_listed_and_ended_one_by_one_or_all() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_last_administrator_stays() {
+    each_database(async |engine| {
+        let (server, _database) = blog::own(engine).await;
+        let admin = server.admin();
+        let me = admin.get("/users/me?fields=id,role").await.data();
+        let path = format!("/users/{}", me["id"].as_str().unwrap());
+        let role = format!("/roles/{}", me["role"].as_str().unwrap());
+        let access = admin.get("/access?fields=id,policy").await.data();
+        let grant = format!("/access/{}", access[0]["id"].as_str().unwrap());
+        let policy = format!("/policies/{}", access[0]["policy"].as_str().unwrap());
+        let refused = async || {
+            for (path, body) in [
+                (&path, json!({ "status": "suspended" })),
+                (&path, json!({ "role": null })),
+                (&policy, json!({ "admin_access": false })),
+                (&role, json!({ "users": [] })),
+            ] {
+                admin.patch(path, body).await.refused(422, "UNPROCESSABLE_CONTENT");
+            }
+            for path in [&path, &grant] {
+                admin.delete(path).await.refused(422, "UNPROCESSABLE_CONTENT");
+            }
+        };
+        refused().await;
+        assert_eq!(admin.patch(&path, json!({ "first_name": "Ada" })).await.status, 200);
+
+        // A role below the one that gives everything gives it too, to those who are active.
+        let below = json!({ "name": "Deputies", "parent": me["role"] });
+        let below = admin.post("/roles", below).await.data()["id"].clone();
+        let deputy = user(&admin, "deputy", json!({ "role": below, "status": "suspended" })).await;
+        refused().await;
+        let body = json!({ "status": "active", "token": "deputy-token" });
+        admin.patch(&format!("/users/{deputy}"), body).await.data();
+        admin.delete(&path).await.no_content();
+        let deputy = server.visitor().with_token(Some("deputy-token"));
+        assert_eq!(deputy.get("/metrics").await.status, 200);
+    })
+    .await;
+}

@@ -70,6 +70,10 @@ async fn a_lost_password_is_replaced_once() {
         let accept = json!({ "token": token, "password": "an-invited-password" });
         visitor.post("/users/invite/accept", accept).await.refused(403, "INVALID_TOKEN");
         visitor.with_token(Some(&token)).get("/users/me").await.refused(403, "INVALID_TOKEN");
+        for _ in 0..10 {
+            assert_eq!(login(&visitor, ADMIN_EMAIL, "a-guess").await, 401);
+        }
+        assert_eq!(login(&visitor, ADMIN_EMAIL, ADMIN_PASSWORD).await, 429);
         reset(&token, "a-second-password").await.no_content();
         reset(&token, "a-third-password").await.refused(403, "INVALID_TOKEN");
         signed_in.get("/users/me").await.refused(401, "INVALID_CREDENTIALS");
