@@ -248,6 +248,9 @@ pub struct Sort {
     pub target: Target,
     /// From large to small. Nulls are larger than everything.
     pub descending: bool,
+    /// The primary key at the end, which is compared in every row, also where the caller may not see it: of rows with equal
+    /// (or hidden) values some order has to be the same each time.
+    pub breaks_ties: bool,
 }
 
 /// Figures about the rows of a collection.
@@ -363,6 +366,8 @@ pub struct CountPlan {
     pub collection: CollectionId,
     /// Which rows.
     pub filter: Option<Filter>,
+    /// Keys asked for.
+    pub selection: KeySelection,
 }
 
 /// One level: one statement, and how its rows are written.

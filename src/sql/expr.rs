@@ -440,7 +440,10 @@ impl<'a> Builder<'a> {
                 _ => here = self.join(scope, here, *hop)?,
             }
         }
-        let value = self.target(scope, here, &sort.target)?;
+        let value = match sort.breaks_ties {
+            true => self.raw(here, &sort.target)?,
+            false => self.target(scope, here, &sort.target)?,
+        };
         let nullable =
             !sort.path.is_empty() || matches!(value, Expr::If(..)) || self.is_nullable(here, &sort.target);
         Ok(Order { value, descending: sort.descending, nullable })
@@ -467,7 +470,7 @@ impl<'a> Builder<'a> {
     ) -> Result<Expr> {
         let mut scope = Scope::default();
         let (mut select, to) = self.related(&mut scope, at, field)?;
-        let sort = Sort { path: path.to_vec(), target: target.clone(), descending };
+        let sort = Sort { path: path.to_vec(), target: target.clone(), descending, breaks_ties: false };
         let order = self.order(&mut scope, to, &sort)?;
         select.joins = scope.joins;
         select.columns.push(order.value.clone());

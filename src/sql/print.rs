@@ -15,11 +15,14 @@ pub struct Printer {
     pub(super) dialect: Dialect,
     pub(super) text: String,
     pub(super) params: Vec<Param>,
+    /// See [`Printer::tail`].
+    passes_over_rows: bool,
 }
 
 /// Prints a select; parameters stand in the order of their placeholders.
 pub fn print(dialect: Dialect, select: &Select) -> (String, Vec<Param>) {
-    let mut printer = Printer { dialect, text: String::with_capacity(512), params: Vec::new() };
+    let mut printer =
+        Printer { dialect, text: String::with_capacity(512), params: Vec::new(), passes_over_rows: false };
     printer.select(select);
     (printer.text, printer.params)
 }
@@ -77,7 +80,12 @@ impl Printer {
         }
         if !select.conditions.is_empty() {
             self.text.push_str(" WHERE ");
+            // SQLite 3.51 makes joins of `EXISTS`, and with an offset goes on with the next row of the join rather than with the
+            // next of the table: one row comes twice, as the one that is passed over and again. A sign in front prevents that.
+            let passes_over_rows = self.dialect == Dialect::Sqlite && select.offset.is_some();
+            let outer = std::mem::replace(&mut self.passes_over_rows, passes_over_rows);
             self.all(&select.conditions);
+            self.passes_over_rows = outer;
         }
         if !select.group_by.is_empty() {
             self.text.push_str(" GROUP BY ");
@@ -203,6 +211,9 @@ impl Printer {
             }
             Expr::IsEmptyText(value) => self.call("", value, " = ''"),
             Expr::Exists(select, exists) => {
+                if self.passes_over_rows {
+                    self.text.push('+');
+                }
                 self.text.push_str(if *exists { "EXISTS (" } else { "NOT EXISTS (" });
                 self.select(select);
                 self.text.push(')');

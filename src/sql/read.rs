@@ -179,7 +179,8 @@ fn windowed(mut inner: Select, parent: Expr, order: Vec<Order>, limit: Option<Li
 /// `SELECT COUNT(*) FROM table [LEFT JOIN ...] WHERE ...`
 fn count_rows(schema: &Schema, dialect: Dialect, rules: &RowRules, plan: &CountPlan) -> Result<Statement> {
     let mut builder = Builder::new(schema, dialect, rules);
-    let (mut select, _, scope) = filtered(&mut builder, plan.collection, plan.filter.as_ref())?;
+    let (mut select, at, scope) = filtered(&mut builder, plan.collection, plan.filter.as_ref())?;
+    select.conditions.extend(by_key(&builder, at, &plan.selection)?);
     select.joins = scope.joins;
     select.columns.push(count());
     Ok(statement_of(dialect, &select, vec![ColumnType::BigInteger]))

@@ -180,3 +180,23 @@ async fn through_the_same_collection() {
     })
     .await;
 }
+
+/// The pages of a list that is filtered through a one-to-many are the parts of the whole.
+#[tokio::test]
+async fn pages_of_filtered_lists() {
+    each_database(async |engine| {
+        let admin = blog::shared(engine).await;
+        let filter = json!({ "comments": { "_some": { "score": { "_gte": 0 } } } });
+        let page = async |limit: i64, offset: usize| {
+            let query = json!({ "filter": filter, "fields": "id", "limit": limit, "offset": offset });
+            admin.items("articles", query).await.ids()
+        };
+        let whole = page(-1, 0).await;
+        assert!(whole.len() > 20);
+        for offset in [1, 2, 7] {
+            assert_eq!(page(-1, offset).await, whole[offset..]);
+            assert_eq!(page(3, offset).await, whole[offset..offset + 3]);
+        }
+    })
+    .await;
+}

@@ -3,14 +3,15 @@
 use super::{counts, format, rendered_key};
 use crate::query::{
     AggregateColumn, AggregateExpr, AggregateFunction, AggregateMember, AggregatePlan, AggregateSort,
-    AggregateValue, Figure, GroupTerm, ResolvedAggregate, RowRules, ValueFormat,
+    AggregateValue, Figure, GroupTerm, KeySelection, ResolvedAggregate, RowRules, ValueFormat,
 };
 use crate::schema::{ColumnType, Schema};
 
 /// Plans figures about the rows of a collection.
 pub fn plan(schema: &Schema, aggregate: ResolvedAggregate, rules: RowRules) -> AggregatePlan {
     let collection = aggregate.collection;
-    let (total_count, filter_count) = counts(aggregate.meta, collection, aggregate.filter.clone());
+    let (total_count, filter_count) =
+        counts(aggregate.meta, collection, aggregate.filter.clone(), KeySelection::Any);
     let mut columns = Vec::new();
     let mut output = Vec::new();
     for (key, target) in &aggregate.group_by {

@@ -8,7 +8,7 @@ mod read;
 
 use std::sync::Arc;
 
-use super::{Meta, Plan, Resolved, ResolvedQuery, ValueFormat};
+use super::{KeySelection, Meta, Plan, Resolved, ResolvedQuery, ValueFormat};
 use crate::filter::{Filter, Target};
 use crate::query::CountPlan;
 use crate::schema::{CollectionId, Schema};
@@ -28,9 +28,11 @@ fn counts(
     meta: Meta,
     collection: CollectionId,
     filter: Option<Filter>,
+    selection: KeySelection,
 ) -> (Option<CountPlan>, Option<CountPlan>) {
-    let total = meta.total_count.then_some(CountPlan { collection, filter: None });
-    let filtered = meta.filter_count.then_some(CountPlan { collection, filter });
+    let all = CountPlan { collection, filter: None, selection: KeySelection::Any };
+    let total = meta.total_count.then_some(all);
+    let filtered = meta.filter_count.then_some(CountPlan { collection, filter, selection });
     (total, filtered)
 }
 

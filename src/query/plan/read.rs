@@ -3,44 +3,22 @@
 use std::sync::Arc;
 
 use super::{counts, defaults, format, rendered_key};
-use crate::filter::{Condition, Filter, Target};
+use crate::filter::Target;
 use crate::query::{
-    AnyLink, AnyTarget, Document, KeySelection, Link, MemberValue, OutputMember, ReadColumn, ReadNode,
-    ReadPlan, ResolvedRead, ResolvedValue, RowRules, ValueFormat,
+    AnyLink, AnyTarget, Document, Link, MemberValue, OutputMember, ReadColumn, ReadNode, ReadPlan,
+    ResolvedRead, ResolvedValue, RowRules, ValueFormat,
 };
 use crate::schema::{CollectionId, ColumnType, FieldId, FieldKind, Schema};
 
 /// Plans a read of items.
 pub fn plan(schema: &Schema, read: ResolvedRead, rules: RowRules) -> ReadPlan {
-    let (total_count, filter_count) = if read.meta.total_count || read.meta.filter_count {
-        let filter = and(key_filter(schema, &read), read.filter.clone());
-        counts(read.meta, read.collection, filter)
-    } else {
-        (None, None)
-    };
+    let (total_count, filter_count) =
+        counts(read.meta, read.collection, read.filter.clone(), read.selection.clone());
     let document = read.document;
     let mut builder = Builder { schema, rules: &rules, nodes: Vec::new() };
     builder.node(read, None);
     let nodes = builder.nodes;
     ReadPlan { document, nodes, rules, total_count, filter_count }
-}
-
-fn and(one: Option<Filter>, other: Option<Filter>) -> Option<Filter> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(Filter::And(vec![one, other])),
-        (one, other) => one.or(other),
-    }
-}
-
-/// The keys asked for as a filter, for counts.
-fn key_filter(schema: &Schema, read: &ResolvedRead) -> Option<Filter> {
-    let condition = match &read.selection {
-        KeySelection::Any => return None,
-        KeySelection::One(key) => Condition::Equal(key.clone()),
-        KeySelection::Many(keys) => Condition::In(keys.clone()),
-    };
-    let key = schema.collection(read.collection).key()?;
-    Some(Filter::Compare { target: Target::Field(key), condition })
 }
 
 struct Builder<'a> {
@@ -108,7 +86,7 @@ impl Builder<'_> {
             .then(|| defaults::singleton(schema, collection, &read.output));
         let mut columns = Columns { schema, rules: self.rules, collection, columns: Vec::new() };
         let key = schema.collection(collection).key();
-        let bare = key.filter(|_| read.output.is_empty()).map(|key| columns.structural(key));
+        let bare = key.filter(|_| read.output.is_empty()).map(|key| columns.value(Target::Field(key)));
         let link = parent.map(|parent| Link {
             parent: parent.node,
             field: parent.field,

@@ -51,7 +51,16 @@ impl<'a> Resolver<'a> {
                 output.push(member);
             }
         }
+        if output.is_empty() && !self.shows_key(collection) {
+            return Err(Error::Forbidden);
+        }
         Ok(output)
+    }
+
+    /// The key stands for items of which nothing else is shown.
+    fn shows_key(&self, collection: CollectionId) -> bool {
+        let key = self.schema().collection(collection).key();
+        key.is_none_or(|key| self.rights.may_read(collection, key))
     }
 
     /// Gathers the paths by the member they begin with.
@@ -98,10 +107,10 @@ impl<'a> Resolver<'a> {
         'a: 'q,
     {
         for (id, field) in found.fields() {
-            if !self.rights.may_read(collection, id) || !self.is_shown(field) {
+            let rest = if is_relation(field) { rest } else { &[] };
+            if !self.rights.may_read(collection, id) || !self.is_shown(field, rest) {
                 continue;
             }
-            let rest = if is_relation(field) { rest } else { &[] };
             add(wishes.entry(&field.name).or_default(), None, rest);
         }
         for (alias, name) in level.alias.into_iter().flatten() {
@@ -111,10 +120,12 @@ impl<'a> Resolver<'a> {
     }
 
     /// Fields that hold nothing, and lists of items that may not be read, are no part of `*`.
-    fn is_shown(&self, field: &Field) -> bool {
+    fn is_shown(&self, field: &Field, below: &[String]) -> bool {
         match field.kind {
             FieldKind::Presentation => false,
-            FieldKind::OneToMany { related, .. } => self.rights.is_open(related),
+            FieldKind::OneToMany { related, .. } => {
+                self.rights.is_open(related) && (!below.is_empty() || self.shows_key(related))
+            }
             _ => true,
         }
     }
@@ -265,7 +276,8 @@ impl<'a> Resolver<'a> {
     where
         'a: 'q,
     {
-        if !self.rights.is_open(related) {
+        // A list of bare keys is hidden together with the keys.
+        if !self.rights.is_open(related) || (wish.below.is_empty() && !self.shows_key(related)) {
             return Ok(None);
         }
         self.touch(related)?;

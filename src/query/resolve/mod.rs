@@ -78,6 +78,11 @@ impl Rights<'_> {
         self.of(collection).is_some_and(|rules| rules.fields.contains(field))
     }
 
+    /// The field may be seen in every row that may be seen at all.
+    fn sees_everywhere(&self, collection: CollectionId, field: FieldId) -> bool {
+        self.of(collection).is_some_and(|rules| rules.fields.rows_of(field).is_none())
+    }
+
     /// What the statements have to respect. A collection that is not open shows no rows, whatever led there.
     fn row_rules(&self, touched: &BTreeSet<CollectionId>) -> RowRules {
         let mut all = RowRules::default();

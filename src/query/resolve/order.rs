@@ -16,20 +16,25 @@ impl Resolver<'_> {
         relation: Option<FieldId>,
     ) -> Result<Vec<Sort>> {
         let found = self.schema().collection(collection);
-        let plain =
-            |field: FieldId| Sort { path: Vec::new(), target: Target::Field(field), descending: false };
+        let plain = |field: FieldId| Sort {
+            path: Vec::new(),
+            target: Target::Field(field),
+            descending: false,
+            breaks_ties: false,
+        };
         let mut order: Vec<Sort> = if asked.is_empty() {
             relation.or(found.sort).map(plain).into_iter().collect()
         } else {
             asked.iter().map(|sort| self.sort(collection, sort)).collect::<Result<_>>()?
         };
         for key in &found.primary_key {
-            let decides = |sort: &Sort| sort.path.is_empty() && sort.target == Target::Field(*key);
+            let is_seen = self.rights.sees_everywhere(collection, *key);
+            let decides = |sort: &Sort| is_seen && sort.path.is_empty() && sort.target == Target::Field(*key);
             match order.iter().position(decides) {
                 // Behind a single key nothing can differ any more.
                 Some(at) if found.primary_key.len() == 1 => order.truncate(at + 1),
                 Some(_) => {}
-                None => order.push(plain(*key)),
+                None => order.push(Sort { breaks_ties: true, ..plain(*key) }),
             }
         }
         Ok(order)
@@ -56,7 +61,7 @@ impl Resolver<'_> {
         }
         let target = names::ordered(&self.env, here, last, "sort")?;
         self.touch_counted(here, &target);
-        Ok(Sort { path, target, descending: sort.descending })
+        Ok(Sort { path, target, descending: sort.descending, breaks_ties: false })
     }
 
     /// Remembers the collection whose items a target counts.
