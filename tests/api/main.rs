@@ -10,6 +10,8 @@ mod support;
 
 mod access;
 mod accounts;
+mod access_matrix;
+mod access_nodes;
 mod across;
 mod auth;
 mod bad_input;
