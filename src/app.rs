@@ -78,7 +78,7 @@ impl App {
         let outbound = Arc::new(Outbound::new(&config.outgoing));
         let api = Arc::new(Api {
             items,
-            auth: Authenticator::new(db.clone(), &secret, &config.auth),
+            auth: Authenticator::new(db.clone(), &secret, &config.auth).with_events(events.clone()),
             providers: Providers::new(&config.providers, &config.server.public_url, &secret, outbound)?,
             mailer: Mailer::new(&config.email)
                 .map_err(|problem| Error::internal(anyhow::anyhow!(problem)))?,

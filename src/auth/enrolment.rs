@@ -167,7 +167,7 @@ impl Authenticator {
             })
         });
         changed.await?.into_inner();
-        self.forget_all();
+        self.forget_everywhere().await;
         Ok(())
     }
 

@@ -31,6 +31,7 @@ use crate::access::{AccessRules, Accountability, Directory};
 use crate::config::{AuthConfig, Secret};
 use crate::db::Database;
 use crate::error::{Error, Result};
+use crate::events::Events;
 use crate::schema::Schema;
 
 pub use crate::items::hashing::token_hash as static_hash;
@@ -52,6 +53,8 @@ pub use token::Owner;
 /// Makes accountabilities out of tokens, and tokens out of passwords.
 pub struct Authenticator {
     store: Store,
+    /// `None` where nobody listens.
+    events: Option<Events>,
     keys: Keys,
     callers: Callers,
     directories: Directories,
@@ -69,6 +72,7 @@ impl Authenticator {
     pub fn new(db: Database, secret: &Secret<String>, config: &AuthConfig) -> Self {
         Authenticator {
             store: Store::new(db),
+            events: None,
             keys: Keys::new(secret),
             callers: Callers::new(),
             directories: Directories::new(),
@@ -140,6 +144,19 @@ impl Authenticator {
     /// Who may do what, as the database says now.
     pub async fn directory(&self, schema: &Schema) -> Result<Arc<Directory>> {
         self.directories.current(&self.store, schema).await
+    }
+
+    /// The same authenticator, whose changes act on every node.
+    pub fn with_events(self, events: Events) -> Self {
+        Authenticator { events: Some(events), ..self }
+    }
+
+    /// Sessions or users changed in a way that no event tells of: returns when no node believes what it knew of them.
+    async fn forget_everywhere(&self) {
+        self.forget_all();
+        if let Some(events) = &self.events {
+            events.outlast_beliefs().await;
+        }
     }
 
     /// Nobody who was known is believed any more: for those who change users, roles, policies or sessions.

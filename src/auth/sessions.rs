@@ -204,7 +204,7 @@ impl Authenticator {
             })
         });
         ended.await?.into_inner();
-        self.forget_all();
+        self.forget_everywhere().await;
         Ok(())
     }
 
@@ -251,7 +251,7 @@ impl Authenticator {
             })
         });
         ended.await?.into_inner();
-        self.forget_all();
+        self.forget_everywhere().await;
         Ok(())
     }
 

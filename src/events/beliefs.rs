@@ -27,6 +27,15 @@ pub struct Belief {
     pub nodes: Nodes,
 }
 
+impl Belief {
+    async fn outlast(&self) {
+        (self.forget)();
+        if self.nodes.has_others().await {
+            sleep(self.lasts + MARGIN).await;
+        }
+    }
+}
+
 /// The belief of this process, once there is one.
 #[derive(Clone, Default)]
 pub(super) struct Beliefs(Arc<ArcSwapOption<Belief>>);
@@ -39,12 +48,15 @@ impl Beliefs {
     /// Forgets what these events are about, here at once and elsewhere before this returns.
     pub(super) async fn forget(&self, events: &[ItemEvent]) {
         let Some(belief) = self.0.load_full() else { return };
-        if !events.iter().any(|event| (belief.is_about)(&event.collection)) {
-            return;
+        if events.iter().any(|event| (belief.is_about)(&event.collection)) {
+            belief.outlast().await;
         }
-        (belief.forget)();
-        if belief.nodes.has_others().await {
-            sleep(belief.lasts + MARGIN).await;
+    }
+
+    /// The same for a change that no event tells of.
+    pub(super) async fn outlast(&self) {
+        if let Some(belief) = self.0.load_full() {
+            belief.outlast().await;
         }
     }
 

@@ -119,6 +119,11 @@ impl Events {
         self.beliefs.set(belief);
     }
 
+    /// Returns when nobody believes any more what was read before now; for changes of sessions, which are no events.
+    pub async fn outlast_beliefs(&self) {
+        self.beliefs.outlast().await;
+    }
+
     /// The last act of a node: others need not wait for it.
     pub async fn leave(&self) {
         self.beliefs.leave().await;

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, blog, each_database};
+use crate::support::{Answer, Client, Server, blog, each_database};
 
 const PASSWORD: &str = "a-good-password";
 
@@ -358,6 +358,34 @@ async fn the_last_administrator_stays() {
         admin.delete(&path).await.no_content();
         let deputy = server.visitor().with_token(Some("deputy-token"));
         assert_eq!(deputy.get("/metrics").await.status, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_ends_a_session_acts_on_every_node() {
+    each_database(async |engine| {
+        // A SQLite database is served by one process.
+        if engine.pick(true, false, false) {
+            return;
+        }
+        let (server, database) = blog::own(engine).await;
+        let other = Server::start(&database, &blog::collections()).await;
+        user(&server.admin(), "ann", json!({})).await;
+        for way in ["logout", "all", "one"] {
+            let (here, refresh) = signed_in(&server.visitor(), "ann").await;
+            let there = other.visitor().with_token(here.token());
+            assert_eq!(there.get("/users/me").await.status, 200);
+            match way {
+                "logout" => server.visitor().post("/auth/logout", refresh).await.no_content(),
+                "all" => here.delete("/users/me/sessions").await.no_content(),
+                _ => {
+                    let id = here.get("/users/me/sessions").await.data()[0]["id"].clone();
+                    here.delete(&format!("/users/me/sessions/{}", id.as_str().unwrap())).await.no_content();
+                }
+            }
+            there.get("/users/me").await.refused(401, "INVALID_CREDENTIALS");
+        }
     })
     .await;
 }
