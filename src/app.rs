@@ -88,6 +88,7 @@ impl App {
             schemas,
             metrics: metrics.clone(),
             limits: query_limits(&config.limits),
+            rate_limits: config.rate_limits.clone(),
             denials: Denials::default(),
         });
         let callers = api.clone();

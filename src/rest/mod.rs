@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::access::Context;
 use crate::auth::providers::Providers;
 use crate::auth::{Accounts, Authenticator, Client, Links, Mode};
+use crate::config::RateLimitsConfig;
 use crate::error::{Error, Result};
 use crate::items::ItemsService;
 use crate::mail::Mailer;
@@ -54,6 +55,8 @@ pub struct Api {
     pub metrics: Metrics,
     /// Limits of queries.
     pub limits: QueryLimits,
+    /// How often somebody may ask.
+    pub rate_limits: RateLimitsConfig,
     /// Requests that were refused lately.
     pub denials: Denials,
 }

@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Api;
+use crate::config::Rate;
 use crate::error::Result;
 use crate::server::{Answer, Call};
 
@@ -49,8 +50,17 @@ pub(super) fn info(api: &Api) -> Answer {
     Answer::Document(json!({ "data": {
         "version": env!("CARGO_PKG_VERSION"),
         "queryLimit": { "default": api.limits.default_limit, "max": api.limits.max_limit },
-        "rateLimit": false,
+        "rateLimit": rate(api.rate_limits.requests),
+        "rateLimitGlobal": rate(api.rate_limits.global),
     } }))
+}
+
+/// `false` where nothing is counted; durations in seconds.
+fn rate(rate: Option<Rate>) -> Value {
+    rate.map_or(
+        Value::Bool(false),
+        |rate| json!({ "points": rate.points, "duration": rate.duration.as_secs() }),
+    )
 }
 
 pub(super) fn metrics(api: &Api) -> Answer {

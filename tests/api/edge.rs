@@ -56,6 +56,7 @@ async fn signing_in_is_counted_per_address_by_default() {
         let all = (0..200).map(|_| visitor.get("/items/notes"));
         assert_eq!(refused(all).await, 0);
         assert_eq!(server.admin().get("/items/notes").await.header("ratelimit"), None);
+        assert_eq!(server.admin().get("/server/info").await.data()["rateLimit"], false);
     })
     .await;
 }
@@ -77,8 +78,10 @@ async fn all_requests_are_counted_when_asked_for() {
             first.header("ratelimit").is_some_and(|text| text.starts_with("\"user\";r=4;t=")),
             "{first:?}"
         );
+        let info = get(&admin, "/server/info", 1).send().await.data();
+        assert_eq!(info["rateLimit"], json!({ "points": 5, "duration": 3600 }));
         // One user from many addresses.
-        assert_eq!(refused((2..8).map(|from| get(&admin, "/items/notes", from).send())).await, 2);
+        assert_eq!(refused((2..8).map(|from| get(&admin, "/items/notes", from).send())).await, 3);
         // Many visitors from one address: the sixth is one too many, whatever it asks for.
         let visitor = server.visitor();
         let paths = ["/items/notes", "/nothing", "/auth", "/server/health", "/items/other", "/users/me"];
