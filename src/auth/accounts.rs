@@ -16,15 +16,17 @@ use super::providers::check_target;
 use super::store::User;
 use super::token::Purpose;
 use super::{Authenticator, Client, password};
-use crate::access::{AccessRules, Accountability, Context};
+use crate::access::{AccessRules, Accountability, Action, Context};
 use crate::config::LinksConfig;
 use crate::error::{Error, Result};
 use crate::filter::{self, Limits, Missing};
 use crate::items::{ItemPayload, ItemsService, Operation, Targets};
 use crate::mail::{Language, Letter, Mailer, Occasion};
+use crate::query::{Query, Selection};
 use crate::schema::Schema;
 
 const USERS: &str = "directus_users";
+const SHARES: &str = "directus_shares";
 /// Every answer to somebody unknown takes this long, longer than any of its branches.
 const ANSWER_TIME: Duration = Duration::from_millis(500);
 /// How large the filter of those who may register may be.
@@ -49,11 +51,11 @@ impl Links {
     }
 
     /// The address to put a token into: what the request asks for, when it is listed, or the page of this server.
-    fn base(&self, occasion: Occasion, asked_for: Option<&str>) -> Result<Url> {
-        let (page, allowed) = match occasion {
-            Occasion::PasswordReset => ("admin/reset-password", &self.config.password_reset),
-            Occasion::Invitation => ("admin/accept-invite", &self.config.invitation),
-            Occasion::Registration => ("users/register/verify-email", &self.config.registration),
+    fn base(&self, purpose: Purpose, asked_for: Option<&str>) -> Result<Url> {
+        let (page, allowed) = match purpose {
+            Purpose::PasswordReset => ("admin/reset-password", &self.config.password_reset),
+            Purpose::Invitation => ("admin/accept-invite", &self.config.invitation),
+            Purpose::Registration => ("users/register/verify-email", &self.config.registration),
         };
         match asked_for {
             Some(target) => {
@@ -61,19 +63,22 @@ impl Links {
                 check_target(target, &self.public_url, allowed).map_err(|_| refused())?;
                 self.public_url.join(target).map_err(|_| refused())
             }
-            None => {
-                let mut url = self.public_url.clone();
-                url.set_path(&format!("{}/{page}", self.public_url.path().trim_end_matches('/')));
-                Ok(url)
-            }
+            None => Ok(self.page(page)),
         }
     }
 
-    fn life(&self, occasion: Occasion) -> Duration {
-        match occasion {
-            Occasion::PasswordReset => PASSWORD_RESET_TTL,
-            Occasion::Invitation => self.config.invitation_ttl,
-            Occasion::Registration => self.config.registration_ttl,
+    /// A page of this server.
+    fn page(&self, page: &str) -> Url {
+        let mut url = self.public_url.clone();
+        url.set_path(&format!("{}/{page}", self.public_url.path().trim_end_matches('/')));
+        url
+    }
+
+    fn life(&self, purpose: Purpose) -> Duration {
+        match purpose {
+            Purpose::PasswordReset => PASSWORD_RESET_TTL,
+            Purpose::Invitation => self.config.invitation_ttl,
+            Purpose::Registration => self.config.registration_ttl,
         }
     }
 }
@@ -133,11 +138,11 @@ impl Accounts<'_> {
     ///
     /// Fails with `InvalidPayload` for an address that is not listed.
     pub async fn request_password(&self, request: Request<'_>, email: &str, url: Option<&str>) -> Result<()> {
-        let base = self.links.base(Occasion::PasswordReset, url)?;
+        let base = self.links.base(Purpose::PasswordReset, url)?;
         in_fixed_time(async {
             let user = self.auth.store.user_by_email(request.schema, email).await?;
             match user.filter(|user| user.is_active() && user.provider == "default") {
-                Some(user) => self.write(request, Occasion::PasswordReset, base, &user).await,
+                Some(user) => self.write(request, Purpose::PasswordReset, base, &user).await,
                 None => Ok(()),
             }
         })
@@ -164,7 +169,7 @@ impl Accounts<'_> {
         role: Option<&Value>,
         url: Option<&str>,
     ) -> Result<()> {
-        let base = self.links.base(Occasion::Invitation, url)?;
+        let base = self.links.base(Purpose::Invitation, url)?;
         if emails.len() > MOST_INVITED {
             return Err(Error::payload(format_args!("\"email\" may name {MOST_INVITED} addresses at most.")));
         }
@@ -185,14 +190,14 @@ impl Accounts<'_> {
         if new.is_empty() {
             // Whoever may not make users learns nothing about who is one, and has nobody written to.
             let users = ctx.schema.find(USERS).ok_or(Error::Forbidden)?;
-            ctx.allowed(users, crate::access::Action::Create).ok_or(Error::Forbidden)?;
+            ctx.allowed(users, Action::Create).ok_or(Error::Forbidden)?;
         } else {
             self.items.change(ctx, USERS, Operation::CreateMany(new)).await?;
         }
         for email in emails {
             let user = self.auth.store.user_by_email(request.schema, email).await?;
             if let Some(user) = user.filter(|user| user.status == "invited") {
-                self.write(request, Occasion::Invitation, base.clone(), &user).await?;
+                self.write(request, Purpose::Invitation, base.clone(), &user).await?;
             }
         }
         Ok(())
@@ -209,7 +214,7 @@ impl Accounts<'_> {
     ///
     /// Fails with `Forbidden` where it does not, or not with such an e-mail; with `FailedValidation` for a password that does not fit.
     pub async fn register(&self, request: Request<'_>, new: NewUser, url: Option<&str>) -> Result<()> {
-        let base = self.links.base(Occasion::Registration, url)?;
+        let base = self.links.base(Purpose::Registration, url)?;
         check_email(&new.email)?;
         let settings = self.settings(request.schema).await?;
         if !settings.registration || !is_admitted(&settings, &new.email, request.now) {
@@ -252,7 +257,7 @@ impl Accounts<'_> {
         }
         let user = self.auth.store.user_by_email(request.schema, &email).await?;
         match user.filter(|user| user.status == "unverified") {
-            Some(user) => self.write(request, Occasion::Registration, base, &user).await,
+            Some(user) => self.write(request, Purpose::Registration, base, &user).await,
             None => Ok(()),
         }
     }
@@ -264,25 +269,60 @@ impl Accounts<'_> {
         Ok(user.id)
     }
 
+    /// Writes to people about a share that the caller may see. Who they are is nobody's business here.
+    ///
+    /// Fails with `Forbidden` for a share that is not there or may not be read, with `InvalidPayload` for what no letter can be sent to.
+    pub async fn invite_to_share(
+        &self,
+        ctx: &Context,
+        request: Request<'_>,
+        share: &str,
+        emails: &[String],
+    ) -> Result<()> {
+        if emails.len() > MOST_INVITED {
+            return Err(Error::payload(format_args!(
+                "\"emails\" may name {MOST_INVITED} addresses at most."
+            )));
+        }
+        emails.iter().try_for_each(|email| check_email(email))?;
+        // Only those who may make shares send letters about them.
+        let shares = ctx.schema.find(SHARES).ok_or(Error::Forbidden)?;
+        ctx.allowed(shares, Action::Create).ok_or(Error::Forbidden)?;
+        let key = Query { fields: vec![vec!["id".to_owned()]], ..Query::default() };
+        self.items.read(ctx, SHARES, Selection::Key(share.to_owned()), key).await?;
+        let settings = self.settings(request.schema).await?;
+        let url = self.links.page(&format!("admin/shared/{share}"));
+        let letter = Letter {
+            occasion: Occasion::Share,
+            language: Language::of(settings.language.as_deref().unwrap_or_default()),
+            project: settings.project.as_deref().unwrap_or("Tablature"),
+            url: url.as_str(),
+            hours: 0,
+        };
+        for email in emails {
+            // Nobody is written to all the time, whoever asks for it.
+            if let Ok(sent) = self.auth.letters.begin(email, None, request.now).await {
+                sent.failed();
+                self.mailer.send(email, &letter);
+            }
+        }
+        Ok(())
+    }
+
     /// Writes to a user, unless they are written to all the time.
-    async fn write(&self, request: Request<'_>, occasion: Occasion, mut url: Url, user: &User) -> Result<()> {
+    async fn write(&self, request: Request<'_>, purpose: Purpose, mut url: Url, user: &User) -> Result<()> {
         let Some(email) = &user.email else { return Ok(()) };
         // Whoever asks too often for somebody else is told nothing, and neither are they.
         let Ok(letter) = self.auth.letters.begin(email, None, request.now).await else { return Ok(()) };
         letter.failed();
-        let life = self.links.life(occasion);
-        let token = self.auth.keys.sign_letter(
-            purpose(occasion),
-            &user.id,
-            &self.auth.state_of(user),
-            request.now,
-            life,
-        )?;
+        let life = self.links.life(purpose);
+        let token =
+            self.auth.keys.sign_letter(purpose, &user.id, &self.auth.state_of(user), request.now, life)?;
         url.query_pairs_mut().append_pair("token", &token);
         let settings = self.settings(request.schema).await?;
         let language = user.language.as_ref().or(settings.language.as_ref());
         let letter = Letter {
-            occasion,
+            occasion: occasion(purpose),
             language: Language::of(language.map(String::as_str).unwrap_or_default()),
             project: settings.project.as_deref().unwrap_or("Tablature"),
             url: url.as_str(),
@@ -362,11 +402,11 @@ impl Authenticator {
     }
 }
 
-fn purpose(occasion: Occasion) -> Purpose {
-    match occasion {
-        Occasion::PasswordReset => Purpose::PasswordReset,
-        Occasion::Invitation => Purpose::Invitation,
-        Occasion::Registration => Purpose::Registration,
+fn occasion(purpose: Purpose) -> Occasion {
+    match purpose {
+        Purpose::PasswordReset => Occasion::PasswordReset,
+        Purpose::Invitation => Occasion::Invitation,
+        Purpose::Registration => Occasion::Registration,
     }
 }
 
@@ -437,7 +477,7 @@ mod tests {
     #[test]
     fn letters_lead_to_listed_addresses_only() {
         let check = |asked_for: Option<&str>, expected: Option<&str>| {
-            let found = links().base(Occasion::PasswordReset, asked_for).ok();
+            let found = links().base(Purpose::PasswordReset, asked_for).ok();
             assert_eq!(found.as_ref().map(Url::as_str), expected, "{asked_for:?}");
         };
         check(None, Some("https://api.example/base/admin/reset-password"));
@@ -453,7 +493,7 @@ mod tests {
         ] {
             check(Some(wrong), None);
         }
-        assert!(links().base(Occasion::Invitation, Some("https://app.example/reset")).is_err());
+        assert!(links().base(Purpose::Invitation, Some("https://app.example/reset")).is_err());
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum Occasion {
     Invitation,
     /// They made themselves a user.
     Registration,
+    /// Somebody shares an item with them; [`Letter::hours`] means nothing here.
+    Share,
 }
 
 /// Which words are used.
@@ -50,7 +52,8 @@ pub struct Letter<'a> {
 }
 
 impl Occasion {
-    const ALL: [Occasion; 3] = [Occasion::PasswordReset, Occasion::Invitation, Occasion::Registration];
+    const ALL: [Occasion; 4] =
+        [Occasion::PasswordReset, Occasion::Invitation, Occasion::Registration, Occasion::Share];
 
     /// How logs call it.
     pub fn name(self) -> &'static str {
@@ -58,6 +61,7 @@ impl Occasion {
             Occasion::PasswordReset => "password reset",
             Occasion::Invitation => "invitation",
             Occasion::Registration => "registration",
+            Occasion::Share => "share",
         }
     }
 }
@@ -148,6 +152,9 @@ fn sources(occasion: Occasion, language: Language) -> (&'static str, &'static st
             include_str!("templates/en/registration.txt.hbs"),
             include_str!("templates/en/registration.html.hbs"),
         ),
+        (Language::English, Occasion::Share) => {
+            (include_str!("templates/en/share.txt.hbs"), include_str!("templates/en/share.html.hbs"))
+        }
         (Language::French, Occasion::PasswordReset) => (
             include_str!("templates/fr/password-reset.txt.hbs"),
             include_str!("templates/fr/password-reset.html.hbs"),
@@ -160,6 +167,9 @@ fn sources(occasion: Occasion, language: Language) -> (&'static str, &'static st
             include_str!("templates/fr/registration.txt.hbs"),
             include_str!("templates/fr/registration.html.hbs"),
         ),
+        (Language::French, Occasion::Share) => {
+            (include_str!("templates/fr/share.txt.hbs"), include_str!("templates/fr/share.html.hbs"))
+        }
     }
 }
 

@@ -100,6 +100,7 @@ impl Api {
             Route::Logout => auth::logout(self, call).await,
             Route::OpenShare => shares::open(self, call).await,
             Route::ShareInfo(id) => shares::info(self, call, id).await,
+            Route::InviteToShare => shares::invite(self, call).await,
             Route::RequestPassword => auth::request_password(self, call).await,
             Route::ResetPassword => auth::reset_password(self, call).await,
             Route::Items(collection) => {

@@ -37,6 +37,8 @@ pub(super) enum Route<'a> {
     OpenShare,
     /// `/shares/info/{id}`
     ShareInfo(&'a str),
+    /// `/shares/invite`
+    InviteToShare,
     /// `/auth/password/request`
     RequestPassword,
     /// `/auth/password/reset`
@@ -111,6 +113,7 @@ impl<'a> Route<'a> {
             [a, b, provider] if a == "auth" && b == "login" => Route::Depart(provider),
             [a, b, provider, c] if a == "auth" && b == "login" && c == "callback" => Route::Arrive(provider),
             [a, b] if a == "shares" && b == "auth" => Route::OpenShare,
+            [a, b] if a == "shares" && b == "invite" => Route::InviteToShare,
             [a, b, id] if a == "shares" && b == "info" => Route::ShareInfo(id),
             [a, b] if a == "server" => match b.as_ref() {
                 "ping" => Route::Ping,
@@ -145,6 +148,7 @@ impl<'a> Route<'a> {
             Route::Logout => "/auth/logout",
             Route::OpenShare => "/shares/auth",
             Route::ShareInfo(_) => "/shares/info/{id}",
+            Route::InviteToShare => "/shares/invite",
             Route::RequestPassword => "/auth/password/request",
             Route::ResetPassword => "/auth/password/reset",
             Route::Ping => "/server/ping",
@@ -168,6 +172,7 @@ impl<'a> Route<'a> {
             Route::Account(route) => route.methods(),
             Route::Sort(_)
             | Route::OpenShare
+            | Route::InviteToShare
             | Route::Login
             | Route::Refresh
             | Route::Logout

@@ -1,10 +1,10 @@
-//! `/shares/auth` and `/shares/info`: items opened to people without an account. The shares themselves are a system collection.
+//! `/shares/auth`, `/shares/info` and `/shares/invite`: items opened to people without an account. The shares themselves are a system collection.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::auth::{mode, signed_in, text};
+use super::auth::{mode, request, signed_in, text};
 use super::{Api, client};
 use crate::access::{AccessRules, Accountability, Context};
 use crate::auth::Mode;
@@ -26,6 +26,19 @@ pub(super) async fn open(api: &Api, call: &mut Call<'_>) -> Result<Answer> {
     let mode = mode(&body)?.unwrap_or(Mode::Json);
     let tokens = api.auth.open_share(&api.schema(), share, password, mode, client(call), call.now).await?;
     Ok(signed_in(api, call, tokens, mode))
+}
+
+/// `{"share":...,"emails":[...]}`: writes to people where to find it.
+pub(super) async fn invite(api: &Api, call: &mut Call<'_>) -> Result<Answer> {
+    let ctx = api.context(call).await?;
+    let body = object(call.json().await?)?;
+    let share = text(&body, "share")?;
+    let refused = || Error::payload("\"emails\" must be a list of texts.");
+    let emails = body.get("emails").and_then(Value::as_array).ok_or_else(refused)?;
+    let emails = emails.iter().map(|email| email.as_str().map(str::to_owned).ok_or_else(refused));
+    let emails: Vec<String> = emails.collect::<Result<_>>()?;
+    api.accounts().invite_to_share(&ctx, request(&ctx.schema, call), share, &emails).await?;
+    Ok(Answer::Empty)
 }
 
 pub(super) async fn info(api: &Api, call: &Call<'_>, id: &str) -> Result<Answer> {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::access::{policy, user};
+use crate::support::smtp::Smtp;
 use crate::support::{Answer, Client, Database, Engine, Project, Server, each_database};
 
 const AUTHORS: &str = "collection: authors\nfields:\n  id: integer_pk\n  name: string\n";
@@ -20,13 +21,17 @@ struct House {
     /// With which a share is seen: titles and owners of all notes.
     role: String,
     project: Project,
+    smtp: Smtp,
 }
 
 impl House {
     async fn new(engine: Engine) -> House {
         let files = [("authors.yaml", AUTHORS), ("notes.yaml", NOTES)];
         let project = Project::new(Database::fresh(engine).await, &files).await;
-        let server = project.server().set("RATE_LIMITER_AUTH_POINTS", "1000").start().await;
+        let smtp = Smtp::start().await;
+        let settings = project.server().set("RATE_LIMITER_AUTH_POINTS", "1000");
+        let settings = settings.set("EMAIL_SMTP_HOST", "127.0.0.1");
+        let server = settings.set("EMAIL_SMTP_PORT", &smtp.port.to_string()).start().await;
         let (admin, visitor) = (server.admin(), server.visitor());
         admin.create("authors", json!({ "id": 1, "name": "Ada" })).await;
         for (id, owner) in [(1, "ada"), (2, "grace")] {
@@ -55,7 +60,7 @@ impl House {
         let role =
             admin.post("/roles", json!({ "name": "seers" })).await.data()["id"].as_str().unwrap().to_owned();
         admin.post("/access", json!({ "role": role, "policy": seeing })).await.data();
-        House { server, admin, visitor, ada, ada_id, role, project }
+        House { server, admin, visitor, ada, ada_id, role, project, smtp }
     }
 
     /// A share of Ada's for her note, with these members besides.
@@ -333,6 +338,36 @@ async fn a_share_does_not_cross_tenants() {
         admin.patch(&format!("/items/people/{person}"), json!({ "firm": 2 })).await.data();
         guest.get("/items/papers/1").await.refused(403, "FORBIDDEN");
         guest.get("/items/papers/2").await.refused(403, "FORBIDDEN");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn people_are_written_to_where_to_find_a_share() {
+    each_database(async |engine| {
+        let house = House::new(engine).await;
+        let share = house.share(json!({})).await;
+        let invite = json!({ "share": share, "emails": ["a@example.com", "b@example.com"] });
+        house.ada.post("/shares/invite", invite.clone()).await.no_content();
+        for email in ["a@example.com", "b@example.com"] {
+            let letter = house.smtp.next(email).await;
+            assert_eq!(letter.to, [email], "nobody learns of the others");
+            assert!(letter.link().ends_with(&format!("/admin/shared/{share}")), "{letter:?}");
+        }
+        house.visitor.post("/shares/invite", invite.clone()).await.refused(403, "FORBIDDEN");
+        house.guest(&share).await.post("/shares/invite", invite).await.refused(403, "FORBIDDEN");
+        let unknown = json!({ "share": "019a0000-0000-7000-8000-000000000001", "emails": ["a@example.com"] });
+        house.ada.post("/shares/invite", unknown).await.refused(403, "FORBIDDEN");
+        for emails in [
+            json!(["a b@example.com"]),
+            json!(["a@example.com\r\nBcc: c@example.com"]),
+            json!("a@example.com"),
+            json!([1]),
+        ] {
+            let wrong = json!({ "share": share, "emails": emails });
+            house.ada.post("/shares/invite", wrong).await.refused(400, "INVALID_PAYLOAD");
+        }
+        assert_eq!(house.smtp.waiting(), 0);
     })
     .await;
 }
