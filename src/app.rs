@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 use url::Url;
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ use crate::events::{Belief, Events, Hooks};
 use crate::items::{ItemsService, ItemsSettings};
 use crate::mail::Mailer;
 use crate::outbound::Outbound;
-use crate::project::{Project, Watch};
+use crate::project::{Project, SchemaStore, Watch};
 use crate::query::QueryLimits;
 use crate::rest::{Api, Cookies, Denials};
 use crate::server::{Gate, Listening};
@@ -30,6 +31,9 @@ use crate::telemetry::{Metrics, start_logs};
 
 /// How often gauges are read and figures are sorted into their buckets.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
+
+/// How long changes of access may go on before they are written into files.
+const SETTLE: Duration = Duration::from_millis(200);
 
 /// An opened project: its configuration, its database, its model.
 pub struct App {
@@ -49,7 +53,8 @@ impl App {
         // Before anything that is measured is made, since figures are looked up once.
         let metrics = Metrics::start().map_err(Error::internal)?;
         let db = Database::connect(&database_settings(&config)?).await?;
-        let project = Arc::new(Project::open(db.clone(), &config.project.collections).await?);
+        let project = Project::open(db.clone(), &config.project.collections).await?;
+        let project = Arc::new(project.with_secrets(config.project.secrets.clone()));
         Ok(App { config, db, project, metrics })
     }
 
@@ -98,7 +103,18 @@ impl App {
             lasts: auth::BELIEVED,
             nodes: Nodes::join(&db).await?,
         });
+        tokio::spawn(forget_callers_of_old_files(project.store(), api.clone()));
         tokio::spawn(measure(metrics, db.clone()));
+        if config.project.write_back {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            events.watch_system(move |event| {
+                if is_kept_in_files(&event.collection) {
+                    // Fails only when the server stops.
+                    sender.send(()).ok();
+                }
+            });
+            tokio::spawn(write_back_access(receiver, project.clone()));
+        }
         events.recover(&db).await?;
         let _watch = config.project.watch.then(|| Watch::start(project.clone()));
 
@@ -152,6 +168,41 @@ async fn load_demo_data(items: &ItemsService, config: &Config, project: &Project
         tracing::info!(items, folder = %folder.display(), "loaded demonstration data");
     }
     Ok(())
+}
+
+/// The same for what files say of roles, policies and permissions.
+async fn forget_callers_of_old_files(store: Arc<SchemaStore>, api: Arc<Api>) {
+    let mut changes = store.access_changes();
+    while changes.changed().await.is_ok() {
+        api.auth.forget_all();
+    }
+}
+
+/// What is changed over the API in roles, policies and permissions goes into the files that speak of them.
+async fn write_back_access(mut changes: mpsc::UnboundedReceiver<()>, project: Arc<Project>) {
+    while changes.recv().await.is_some() {
+        // One request may change many rows.
+        tokio::time::sleep(SETTLE).await;
+        while changes.try_recv().is_ok() {}
+        match project.write_back_access().await {
+            Ok(lines) => lines.iter().for_each(|line| tracing::info!(line, "written back")),
+            Err(error) => tracing::warn!(
+                reason = explain(&error),
+                "access was changed, and the files could not be: see `tablature pull`"
+            ),
+        }
+    }
+}
+
+fn explain(error: &Error) -> String {
+    match error {
+        Error::Internal { cause, .. } => format!("{cause:#}"),
+        other => other.to_string(),
+    }
+}
+
+fn is_kept_in_files(collection: &str) -> bool {
+    matches!(collection, "directus_roles" | "directus_policies" | "directus_access" | "directus_permissions")
 }
 
 fn is_about_callers(collection: &str) -> bool {

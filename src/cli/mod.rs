@@ -56,8 +56,12 @@ enum Command {
     },
     /// Change the files so that they say what is in the database.
     Pull,
-    /// Print the JSON Schema of collection files, for editors.
-    Schema,
+    /// Print the JSON Schema of a kind of file, for editors.
+    Schema {
+        /// Which kind.
+        #[arg(value_enum, default_value_t = SchemaKind::Collection)]
+        kind: SchemaKind,
+    },
     /// Print the documentation of all settings.
     Settings,
     /// Make administrators and tokens.
@@ -69,6 +73,15 @@ enum Command {
     Explain(explain::Arguments),
     /// Check configuration, database and drift.
     Doctor,
+}
+
+/// Files that have a JSON Schema.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum SchemaKind {
+    /// A collection.
+    Collection,
+    /// `_access.yaml`.
+    Access,
 }
 
 /// What a command ended with.
@@ -93,8 +106,12 @@ impl From<Outcome> for ExitCode {
 pub fn run() -> ExitCode {
     let command = Arguments::parse().command;
     match &command {
-        Command::Schema => {
-            say(format_args!("{:#}", schema::json_schema()));
+        Command::Schema { kind } => {
+            let schema = match kind {
+                SchemaKind::Collection => schema::json_schema(),
+                SchemaKind::Access => schema::access_json_schema(),
+            };
+            say(format_args!("{schema:#}"));
             return Outcome::Done.into();
         }
         Command::Settings => {
@@ -152,7 +169,7 @@ async fn dispatch(command: Command, config: Config) -> Result<Outcome> {
         }
         Command::User { command } => return user::run(&app, command).await,
         Command::Explain(arguments) => return explain::run(&app, arguments).await,
-        Command::Schema | Command::Settings | Command::Doctor => {}
+        Command::Schema { .. } | Command::Settings | Command::Doctor => {}
     }
     Ok(Outcome::Done)
 }

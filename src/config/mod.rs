@@ -20,7 +20,7 @@ pub use edge::{CorsConfig, Origins, OutgoingConfig, Rate, RateLimitsConfig, Reac
 pub use email::{EmailConfig, LinksConfig, SmtpConfig, SmtpTls};
 pub use provider::{ClientAuth, ProviderConfig, ProviderDriver, ProviderMode, ProvidersConfig};
 pub use read::ConfigErrors;
-pub use secret::Secret;
+pub use secret::{Secret, Secrets};
 pub use source::Sources;
 pub use value::Network;
 
@@ -257,6 +257,10 @@ pub struct ProjectConfig {
     pub demo_data: Option<PathBuf>,
     /// Changed files are taken over while serving.
     pub watch: bool,
+    /// What is changed over the API in roles, policies and permissions is written into the files.
+    pub write_back: bool,
+    /// Variables that files may name instead of holding a secret.
+    pub secrets: Secrets,
 }
 
 impl Config {

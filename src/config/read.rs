@@ -145,6 +145,8 @@ pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
             data: reader.path("DATA_PATH", "data"),
             demo_data: reader.optional("DEMO_DATA", value::text).map(PathBuf::from),
             watch: reader.or("WATCH", true, value::boolean),
+            write_back: reader.or("WRITE_BACK", true, value::boolean),
+            secrets: sources.secrets(),
         },
     };
     reader.unknown_names();

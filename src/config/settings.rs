@@ -260,6 +260,12 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
             setting("DATA_PATH", "data", "Folder of what the server keeps for itself."),
             setting("DEMO_DATA", "none", "Folder of items that are loaded into an empty database."),
             setting("WATCH", "true", "Take over changed files while serving."),
+            setting(
+                "WRITE_BACK",
+                "true",
+                "Write changes of roles, policies and permissions that are made over the API into the files, where the folder has \
+                 an `_access.yaml`.",
+            ),
         ],
     ),
 ];

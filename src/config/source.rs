@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::Secrets;
 use super::read::{ConfigErrors, Finding};
 
 /// Settings as text, by name, from the three places.
@@ -68,6 +69,13 @@ impl Sources {
             .find_map(|(values, place)| {
                 values.get(name).filter(|value| !value.is_empty()).map(|value| (value.as_str(), place))
             })
+    }
+
+    /// What the environment and `.env` hold, for those who let a file name a variable.
+    pub(super) fn secrets(&self) -> Secrets {
+        Secrets::new(
+            self.dotenv.iter().chain(&self.environment).map(|(name, value)| (name.clone(), value.clone())),
+        )
     }
 
     /// Every name that stands anywhere.

@@ -17,7 +17,7 @@ pub struct Limits {
 }
 
 /// Every operator of the public API, with its underscore.
-const OPERATORS: &[&str] = &[
+pub const OPERATORS: &[&str] = &[
     "_eq",
     "_neq",
     "_lt",

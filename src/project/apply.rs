@@ -7,16 +7,19 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
+use super::access::{self, Access, AccessPlan, AccessStep, Source};
 use super::files::Fingerprint;
 use super::registry::{self, Registry};
 use super::{Report, SchemaStore, Status, adopt, files};
+use crate::config::Secrets;
 use crate::db::introspect::{introspect, introspect_in};
 use crate::db::lock::{Lease, hold_in};
 use crate::db::migrations::migrate;
 use crate::db::{Committed, Database, Transaction, steps};
 use crate::error::{Error, Result};
 use crate::schema::diff::desired_table;
-use crate::schema::{DatabaseStructure, Diff, DiffOptions, Loaded, Origin, Schema, diff, load};
+use crate::schema::findings::Findings;
+use crate::schema::{DatabaseStructure, Diff, DiffOptions, Origin, Schema, SourceMap, diff, load};
 use crate::sql::Dialect;
 use crate::sql::ddl::types::is_stored_alike;
 use crate::yaml::Diagnostic;
@@ -27,10 +30,21 @@ pub struct Project {
     pub(super) folder: PathBuf,
     built_in: Arc<Schema>,
     store: Arc<SchemaStore>,
+    secrets: Secrets,
     /// One change at a time in this process; between processes the database decides.
-    changing: Mutex<()>,
+    pub(super) changing: Mutex<()>,
+    /// Who may do what, as files said when they were applied last.
+    applied: std::sync::Mutex<Option<Access>>,
     /// Fingerprint of the files as they were read last.
     read_last: std::sync::Mutex<Option<Fingerprint>>,
+}
+
+/// What the files say.
+pub(super) struct ProjectFiles {
+    pub schema: Schema,
+    pub access: Access,
+    /// Where collections and fields are declared.
+    pub sources: SourceMap,
 }
 
 /// What a person allows.
@@ -66,9 +80,16 @@ impl Project {
             folder,
             built_in,
             store,
+            secrets: Secrets::default(),
             changing: Mutex::default(),
+            applied: std::sync::Mutex::default(),
             read_last: std::sync::Mutex::default(),
         })
+    }
+
+    /// Looks for the tokens of service accounts here.
+    pub fn with_secrets(self, secrets: Secrets) -> Self {
+        Project { secrets, ..self }
     }
 
     /// Where the current model is found, per request.
@@ -92,8 +113,7 @@ impl Project {
             return Err(broken(&diagnostics));
         };
         let options = ApplyOptions { skip_refused: true, ..ApplyOptions::default() };
-        let outcome = self.change(Arc::new(loaded.schema), options).await?;
-        let (schema, outcome) = outcome;
+        let (schema, outcome) = self.change(loaded, options).await?;
         if !outcome.refusals.is_empty() {
             return Err(refused(&outcome.refusals));
         }
@@ -115,7 +135,7 @@ impl Project {
             self.store.report(status);
             return Ok(());
         };
-        match self.change(Arc::new(loaded.schema), ApplyOptions::default()).await {
+        match self.change(loaded, ApplyOptions::default()).await {
             Ok((schema, outcome)) if outcome.refusals.is_empty() => {
                 self.publish(&schema, &outcome, &diagnostics).await?;
                 tracing::info!(version = self.store.schema().version, "the model was reloaded");
@@ -149,12 +169,15 @@ impl Project {
     /// What `apply` would do.
     pub async fn plan(&self, prune: bool) -> Result<Report> {
         self.check_prune(prune)?;
-        let (schema, diagnostics) = self.load().await?;
-        let schema = schema.ok_or_else(|| broken(&diagnostics))?.schema;
+        let (loaded, diagnostics) = self.load().await?;
+        let ProjectFiles { schema, access, .. } = loaded.ok_or_else(|| broken(&diagnostics))?;
         let structure = introspect(&self.database).await?;
         let diff = compare(&schema, &structure, &self.built_in, self.database.dialect(), prune);
         let counted = steps::count(&self.database, diff.steps.clone(), &structure).await?;
-        Ok(Report::new(diff, counted))
+        let before = steps::applied_model(&self.database).await?.map(|(model, _)| model);
+        let mut source = Source::Database(&self.database);
+        let access = AccessPlan::make(&mut source, &access, made_before(before.as_ref()), prune).await?;
+        Ok(Report::new(diff, counted, access))
     }
 
     /// Brings the database in line with the files.
@@ -164,8 +187,8 @@ impl Project {
         self.check_prune(options.prune)?;
         let _changing = self.changing.lock().await;
         let (loaded, diagnostics) = self.load().await?;
-        let schema = loaded.ok_or_else(|| broken(&diagnostics))?.schema;
-        let (schema, outcome) = self.change(Arc::new(schema), options).await?;
+        let loaded = loaded.ok_or_else(|| broken(&diagnostics))?;
+        let (schema, outcome) = self.change(loaded, options).await?;
         if !outcome.refusals.is_empty() {
             return Err(refused(&outcome.refusals));
         }
@@ -184,12 +207,13 @@ impl Project {
     }
 
     /// The model of the files and where its parts stand, with all findings.
-    pub(super) async fn load(&self) -> Result<(Option<Loaded>, Vec<Diagnostic>)> {
+    pub(super) async fn load(&self) -> Result<(Option<ProjectFiles>, Vec<Diagnostic>)> {
         let folder = self.folder.clone();
         let version = self.store.next_version();
+        let secrets = self.secrets.clone();
         let work = move || {
             let files = files::read(&folder)?;
-            Ok::<_, std::io::Error>((files::fingerprint(&files), load(&files, version)))
+            Ok::<_, std::io::Error>((files.fingerprint(), understand(&files, version, &secrets)))
         };
         let read = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
         let (fingerprint, loaded) = read.map_err(|error| {
@@ -202,7 +226,7 @@ impl Project {
     /// The files are not what they were when they were read last.
     pub(super) async fn has_new_files(&self) -> Result<bool> {
         let folder = self.folder.clone();
-        let work = move || files::read(&folder).map(|files| files::fingerprint(&files));
+        let work = move || files::read(&folder).map(|files| files.fingerprint());
         let now =
             tokio::task::spawn_blocking(work).await.map_err(Error::internal)?.map_err(Error::internal)?;
         Ok(self.last().as_ref() != Some(&now))
@@ -216,6 +240,11 @@ impl Project {
     fn last(&self) -> std::sync::MutexGuard<'_, Option<Fingerprint>> {
         // Nothing panics while it is held, and an old fingerprint would do no harm.
         self.read_last.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn applied(&self) -> std::sync::MutexGuard<'_, Option<Access>> {
+        // A clone of it is taken or put, nothing else happens while it is held.
+        self.applied.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(super) fn built_in(&self) -> &Schema {
@@ -237,14 +266,19 @@ impl Project {
         Ok(())
     }
 
-    async fn change(&self, schema: Arc<Schema>, options: ApplyOptions) -> Result<(Arc<Schema>, Outcome)> {
-        let model = Model::of(&schema, &self.built_in);
-        let change = Change { schema: schema.clone(), built_in: self.built_in.clone(), model, options };
+    async fn change(&self, files: ProjectFiles, options: ApplyOptions) -> Result<(Arc<Schema>, Outcome)> {
+        let ProjectFiles { schema, access, .. } = files;
+        let schema = Arc::new(schema);
+        let model = Model::of(&schema, &access, &self.built_in);
+        let access_here = access.clone();
+        let built_in = self.built_in.clone();
+        let change = Change { schema: schema.clone(), access, built_in, model, options };
         let outcome = match self.database.dialect() {
             Dialect::Mysql => change.run_step_by_step(&self.database).await?,
             Dialect::Sqlite | Dialect::Postgres => change.run_in_transaction(&self.database).await?,
         };
         if outcome.refusals.is_empty() {
+            *self.applied() = Some(access_here);
             let applied = outcome.report.steps.iter().filter(|planned| planned.loss.is_none());
             let mut steps = 0;
             for planned in applied {
@@ -253,6 +287,12 @@ impl Project {
             }
             if steps > 0 {
                 tracing::info!(steps, "the database was brought in line with the collections");
+            }
+            let access = &outcome.report.access;
+            access.iter().for_each(|step| tracing::debug!(%step, "access step applied"));
+            if !access.is_empty() {
+                tracing::info!(steps = access.len(), "roles, policies and permissions were brought in line");
+                self.store.announce_access();
             }
         }
         Ok((schema, outcome))
@@ -267,7 +307,7 @@ struct Model {
 }
 
 impl Model {
-    fn of(schema: &Schema, built_in: &Schema) -> Self {
+    fn of(schema: &Schema, access: &Access, built_in: &Schema) -> Self {
         let registry = Registry::of(schema, built_in);
         let declared = schema.collections().filter(|(_, collection)| collection.origin != Origin::Database);
         let tables: Vec<Value> =
@@ -275,6 +315,7 @@ impl Model {
         let mut json = registry.to_json();
         if let Value::Object(map) = &mut json {
             map.insert("tables".to_owned(), Value::Array(tables));
+            map.insert("access".to_owned(), access.to_json());
         }
         let digest = Sha256::digest(json.to_string().as_bytes());
         let hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -284,6 +325,7 @@ impl Model {
 
 struct Change {
     schema: Arc<Schema>,
+    access: Access,
     built_in: Arc<Schema>,
     model: Model,
     options: ApplyOptions,
@@ -303,16 +345,21 @@ impl Change {
         }
     }
 
+    async fn plan_access(&self, source: &mut Source<'_>, before: Option<&Value>) -> Result<AccessPlan> {
+        AccessPlan::make(source, &self.access, made_before(before), self.options.prune).await
+    }
+
     /// The database as it is, when neither it nor the model has changed since the last time.
     async fn unchanged(&self, database: &Database) -> Result<Option<Outcome>> {
         let applied = steps::applied_model(database).await?;
-        if applied.is_none_or(|(_, hash)| hash != self.model.hash) {
+        let Some((before, _)) = applied.filter(|(_, hash)| *hash == self.model.hash) else {
             return Ok(None);
-        }
+        };
         let structure = introspect(database).await?;
         let diff = self.compare(&structure, database.dialect());
-        let is_same = diff.steps.is_empty() && diff.problems.is_empty();
-        let report = Report::new(diff, Vec::new());
+        let access = self.plan_access(&mut Source::Database(database), Some(&before)).await?;
+        let is_same = diff.steps.is_empty() && diff.problems.is_empty() && access.steps.is_empty();
+        let report = Report::new(diff, Vec::new(), access);
         Ok(is_same.then_some(Outcome { report, refusals: Vec::new(), structure }))
     }
 
@@ -329,7 +376,9 @@ impl Change {
                     let structure = introspect_in(transaction).await?;
                     let diff = self.compare(&structure, transaction.dialect());
                     let counted = steps::count_in(transaction, diff.steps.clone(), &structure).await?;
-                    let report = Report::new(diff, counted);
+                    let mut source = Source::Transaction(transaction);
+                    let access = self.plan_access(&mut source, before.as_ref()).await?;
+                    let report = Report::new(diff, counted, access);
                     let (allowed, refusals) = self.judge(&report);
                     if !refusals.is_empty() {
                         return Ok(Outcome { report, refusals, structure });
@@ -338,7 +387,7 @@ impl Change {
                     steps::run_in(transaction, &run, &structure, self.options.allow_destructive).await?;
                     let structure =
                         if run.is_empty() { structure } else { introspect_in(transaction).await? };
-                    self.finish(transaction, before.as_ref(), &structure).await?;
+                    self.finish(transaction, before.as_ref(), &structure, &allowed.access).await?;
                     Ok(Outcome { report, refusals, structure })
                 })
             })
@@ -364,7 +413,9 @@ impl Change {
         let structure = introspect(database).await?;
         let diff = self.compare(&structure, database.dialect());
         let counted = steps::count(database, diff.steps.clone(), &structure).await?;
-        let report = Report::new(diff, counted);
+        let before = steps::applied_model(database).await?.map(|(model, _)| model);
+        let access = self.plan_access(&mut Source::Database(database), before.as_ref()).await?;
+        let report = Report::new(diff, counted, access);
         let (allowed, refusals) = self.judge(&report);
         if !refusals.is_empty() {
             return Ok(Outcome { report, refusals, structure });
@@ -373,27 +424,54 @@ impl Change {
         let is_changed = !run.is_empty();
         steps::run_recorded(database, lease, run, self.options.allow_destructive).await?;
         let structure = if is_changed { introspect(database).await? } else { structure };
-        let before = steps::applied_model(database).await?.map(|(model, _)| model);
         let now = structure.clone();
         let result = database
             .transaction(|transaction| {
-                Box::pin(async move { self.finish(transaction, before.as_ref(), &now).await })
+                Box::pin(
+                    async move { self.finish(transaction, before.as_ref(), &now, &allowed.access).await },
+                )
             })
             .await;
         result.map(|_| Outcome { report, refusals, structure })
     }
 
-    /// Writes down what the database now looks like to others.
+    /// Writes down what the database now looks like to others, and who may do what.
     async fn finish(
         self,
         transaction: &mut Transaction,
         before: Option<&Value>,
         structure: &DatabaseStructure,
+        access: &[AccessStep],
     ) -> Result<()> {
+        access::run(transaction, access).await?;
         let Model { registry, json, hash } = self.model;
         registry::sync(transaction, registry, before, structure).await?;
         steps::remember_model(transaction, &json, &hash).await
     }
+}
+
+/// What the last change remembered of the rows it made for access.
+fn made_before(before: Option<&Value>) -> Option<&Value> {
+    before.and_then(|before| before.get("access"))
+}
+
+/// All that files say, with all that is wrong in them.
+fn understand(
+    files: &files::Files,
+    version: u64,
+    secrets: &Secrets,
+) -> (Option<ProjectFiles>, Vec<Diagnostic>) {
+    let (loaded, diagnostics) = load(&files.collections, version);
+    let mut findings = Findings::default();
+    let access = access::read(files.access.as_ref(), loaded.as_ref(), &mut findings);
+    let is_good = findings.errors() == 0;
+    findings.extend(diagnostics);
+    let files = loaded.zip(access).filter(|_| is_good).map(|(loaded, access)| ProjectFiles {
+        schema: loaded.schema,
+        access: access.with_tokens(secrets),
+        sources: loaded.sources,
+    });
+    (files, findings.into_sorted())
 }
 
 /// The model of the system alone.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::access;
 use crate::schema::SourceFile;
 
 /// Deepest nesting of folders that is looked into; a link that leads back up ends here.
@@ -14,8 +15,7 @@ const MOST_DEPTH: usize = 16;
 /// Differs when and only when something in the files does.
 pub type Fingerprint = Vec<u8>;
 
-/// The fingerprint of these files.
-pub fn fingerprint(files: &[SourceFile]) -> Fingerprint {
+fn fingerprint<'a>(files: impl Iterator<Item = &'a SourceFile>) -> Fingerprint {
     let mut digest = Sha256::new();
     for file in files {
         for part in [file.path.as_bytes(), &file.text] {
@@ -26,14 +26,35 @@ pub fn fingerprint(files: &[SourceFile]) -> Fingerprint {
     digest.finalize().to_vec()
 }
 
-/// Reads every `.yaml` and `.yml` below a folder, sorted by path. What begins with `_` or `.` is not a collection. A folder that is
-/// not there is an empty one.
-pub fn read(folder: &Path) -> io::Result<Vec<SourceFile>> {
+/// The files of a project: its collections, and the one that says who may do what.
+#[derive(Debug, Default)]
+pub struct Files {
+    /// Sorted by path.
+    pub collections: Vec<SourceFile>,
+    /// `_access.yaml`.
+    pub access: Option<SourceFile>,
+}
+
+impl Files {
+    /// Differs when and only when something in the files does.
+    pub fn fingerprint(&self) -> Fingerprint {
+        fingerprint(self.collections.iter().chain(&self.access))
+    }
+}
+
+/// Reads `_access.yaml` and every other `.yaml` and `.yml` below a folder, sorted by path. What else begins with `_` or `.` is not
+/// a collection. A folder that is not there is an empty one.
+pub fn read(folder: &Path) -> io::Result<Files> {
     let mut found = Vec::new();
     let root = folder.file_name().map_or_else(|| "collections".into(), |name| name.to_string_lossy());
     collect(folder, &root, 0, &mut found)?;
     found.sort_by(|left, right| left.path.cmp(&right.path));
-    Ok(found)
+    let access = match fs::read(folder.join(access::FILE_NAME)) {
+        Ok(text) => Some(SourceFile { path: format!("{root}/{}", access::FILE_NAME), text }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Files { collections: found, access })
 }
 
 fn collect(folder: &Path, shown: &str, depth: usize, found: &mut Vec<SourceFile>) -> io::Result<()> {

@@ -3,12 +3,15 @@
 //! Start at [`Project`]. Whoever answers requests holds the [`SchemaStore`] and takes the current model from it per request. A
 //! broken file never replaces a good model; it is reported beside it. Knows nothing of HTTP.
 
+pub mod access;
 mod adopt;
 mod apply;
 mod files;
+mod home_writer;
 mod pull;
 mod registry;
 mod report;
+mod sheet;
 mod store;
 mod watch;
 mod write_back;

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::apply::{broken, compare};
+use super::access::home::{Place, Wanted, differences};
+use super::access::{self, Found, Source};
+use super::apply::{ProjectFiles, broken, compare};
 use super::registry::Registry;
 use super::{Project, adopt, files, write_back};
 use crate::db::introspect::introspect;
+use crate::db::steps;
 use crate::error::{Error, Result};
 use crate::schema::{
     Collection, DefaultValue, Field, Origin, Schema, SchemaStep, SourceFile, SourceMap, TableColumn,
@@ -27,26 +30,55 @@ impl Project {
         let structure = introspect(&self.database).await?;
         let registry = Registry::read(&self.database).await?;
         let adopted = adopt::merge(&loaded.schema, &structure, &registry);
+        let before = steps::applied_model(&self.database).await?.map(|(model, _)| model);
+        let before = before.as_ref().and_then(|before| before.get("access"));
+        let found = Found::read(&mut Source::Database(&self.database), &loaded.access, before).await?;
+        let made = loaded.access.made_of(before);
         let diff = compare(&loaded.schema, &structure, self.built_in(), self.database.dialect(), false);
-        let sources = loaded.sources;
         let folder = self.folder.clone();
         let work = move || {
             let mut writer = Writer::new(&folder)?;
             writer.take_tables(&adopted, &registry);
-            writer.take_columns(&loaded.schema, &adopted, &sources, &registry)?;
+            writer.take_columns(&loaded.schema, &adopted, &loaded.sources, &registry)?;
             for step in &diff.steps {
                 if let SchemaStep::ChangeColumn { table, from, .. } = step {
-                    writer.take_change(&adopted, &sources, table, from, &registry)?;
+                    writer.take_change(&adopted, &loaded.sources, table, from, &registry)?;
                 }
             }
+            writer.take_rights(&loaded, &adopted, &found, &Wanted::All { made: &made })?;
             writer.write()
         };
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
     }
 }
 
+impl Project {
+    /// Writes what somebody changed in roles, policies and permissions since the files were applied last, and gives one line per
+    /// change. A project without `_access.yaml` does not keep access in files, and is left alone.
+    ///
+    /// Fails with an internal error where a file cannot be written.
+    pub async fn write_back_access(&self) -> Result<Vec<String>> {
+        let _changing = self.changing.lock().await;
+        let Some(applied) = self.applied().clone() else { return Ok(Vec::new()) };
+        if !self.folder.join(access::FILE_NAME).is_file() {
+            return Ok(Vec::new());
+        }
+        let (Some(files), _) = self.load().await? else { return Ok(Vec::new()) };
+        let found = Found::read(&mut Source::Database(&self.database), &applied, None).await?;
+        let folder = self.folder.clone();
+        let schema = self.store().schema();
+        let work = move || {
+            let mut writer = Writer::new(&folder)?;
+            writer.take_rights(&files, &schema, &found, &Wanted::Since(&applied))?;
+            writer.write()
+        };
+        // What is still in front of the files' last application stays so: whoever watches takes over the new files at once.
+        tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+    }
+}
+
 /// Texts as they will be, before any of them is written.
-struct Writer {
+pub(super) struct Writer {
     folder: PathBuf,
     /// By path as findings name it.
     texts: BTreeMap<String, String>,
@@ -54,11 +86,54 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(folder: &Path) -> Result<Self> {
+    pub(super) fn new(folder: &Path) -> Result<Self> {
         let read = files::read(folder).map_err(Error::internal)?;
         let text = |file: SourceFile| Some((file.path, String::from_utf8(file.text).ok()?));
-        let texts = read.into_iter().filter_map(text).collect();
+        let texts = read.collections.into_iter().chain(read.access).filter_map(text).collect();
         Ok(Writer { folder: folder.to_owned(), texts, changed: BTreeMap::new() })
+    }
+
+    /// The folder as findings name it.
+    pub(super) fn root(&self) -> String {
+        let name = self.folder.file_name();
+        name.map_or_else(|| "collections".into(), |name| name.to_string_lossy().into_owned())
+    }
+
+    pub(super) fn text(&self, file: &str) -> Option<&str> {
+        self.texts.get(file).map(String::as_str)
+    }
+
+    pub(super) fn change(&mut self, file: &str, text: String, what: String) {
+        self.texts.insert(file.to_owned(), text);
+        self.note(file, what);
+    }
+
+    /// What rows of roles, policies and permissions say. A right that names what is not there stays in the database only, where it
+    /// allows nothing.
+    pub(super) fn take_rights(
+        &mut self,
+        files: &ProjectFiles,
+        adopted: &Schema,
+        found: &Found,
+        wanted: &Wanted<'_>,
+    ) -> Result<()> {
+        let root = self.root();
+        let has_file = |name: &str| files.sources.collection(name).is_some();
+        let mut edits = differences(&files.access, found, wanted, has_file);
+        edits.retain(|edit| {
+            let (collection, right) = match (&edit.place, edit.path.as_slice(), &edit.value) {
+                (Place::Collection(name), _, Some(value)) => (name, value),
+                (Place::Access, [_, _, what, name, _], Some(value)) if what == "collections" => (name, value),
+                _ => return true,
+            };
+            let is_known = files.schema.find(collection).is_some()
+                || self
+                    .texts
+                    .keys()
+                    .any(|file| file.starts_with(&root) && file.ends_with(&format!("/{collection}.yaml")));
+            is_known && (right.is_boolean() || access::fits(adopted, collection, right))
+        });
+        self.take_access(edits, &files.sources)
     }
 
     fn note(&mut self, file: &str, what: String) {
@@ -67,10 +142,7 @@ impl Writer {
 
     /// One file for each table that no file declares. Names that the format does not take stay in the database only.
     fn take_tables(&mut self, adopted: &Schema, registry: &Registry) {
-        let root = self
-            .folder
-            .file_name()
-            .map_or_else(|| "collections".into(), |name| name.to_string_lossy().into_owned());
+        let root = self.root();
         for (_, collection) in adopted.collections().filter(|(_, c)| c.origin == Origin::Database) {
             let is_writable = is_name(&collection.name)
                 && collection.key().is_some()
@@ -176,7 +248,7 @@ impl Writer {
         Ok(())
     }
 
-    fn write(self) -> Result<Vec<String>> {
+    pub(super) fn write(self) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         for (file, notes) in self.changed {
             let inside = file.split_once('/').map_or(file.as_str(), |(_, inside)| inside);
@@ -241,6 +313,6 @@ fn is_name(name: &str) -> bool {
         && name.len() <= 63
 }
 
-fn unwritable(diagnostic: Diagnostic) -> Error {
+pub(super) fn unwritable(diagnostic: Diagnostic) -> Error {
     Error::UnprocessableContent { reason: format!("The files cannot be changed: {diagnostic}") }
 }

@@ -7,17 +7,16 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::db::{Database, Row, Transaction};
+use super::sheet::{Sheet, string};
+use crate::db::{Database, Transaction};
 use crate::error::Result;
 use crate::filter::Scalar;
 use crate::schema::{ColumnType, DatabaseStructure, Schema};
-use crate::sql::rows::{Cell, delete, insert, select, update};
-use crate::sql::{Dialect, Statement};
+use crate::sql::rows::{Cell, delete, select, update};
 
-/// A row: column to value in the form of the API.
-pub type Entry = Map<String, Value>;
+pub use super::sheet::Entry;
 
 /// The rows of the three tables, by their keys.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -28,17 +27,6 @@ pub struct Registry {
     pub fields: BTreeMap<Vec<String>, Entry>,
     /// By the collection and field on the many side.
     pub relations: BTreeMap<Vec<String>, Entry>,
-}
-
-/// One of the three tables.
-struct Sheet {
-    table: &'static str,
-    keys: &'static [&'static str],
-    columns: &'static [(&'static str, ColumnType)],
-}
-
-const fn string(length: u32) -> ColumnType {
-    ColumnType::String { length }
 }
 
 const COLLECTIONS: Sheet = Sheet {
@@ -228,72 +216,5 @@ fn parents_first<'a>(
         known.extend(ready.iter().map(|(key, _)| key[0].as_str()));
         ordered.extend(ready);
         waiting = rest;
-    }
-}
-
-impl Sheet {
-    fn entry(&self, row: &Row) -> (Vec<String>, Entry) {
-        let values = self.columns.iter().zip(&row.values);
-        let entry: Entry =
-            values.map(|((name, kind), value)| ((*name).to_owned(), to_json(kind, value))).collect();
-        (self.key_of(&entry), entry)
-    }
-
-    fn key_of(&self, entry: &Entry) -> Vec<String> {
-        let part = |key: &&str| entry.get(*key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        self.keys.iter().map(part).collect()
-    }
-
-    fn key_cells(&self, key: &[String]) -> Vec<Cell> {
-        let cells = self.keys.iter().zip(key);
-        cells.map(|(name, value)| Cell::new(name, string(64), Scalar::Text(value.as_str().into()))).collect()
-    }
-
-    fn insertion(&self, dialect: Dialect, entry: &Entry) -> Statement {
-        let cells: Vec<Cell> = self
-            .columns
-            .iter()
-            .map(|(name, kind)| Cell::new(name, kind.clone(), to_scalar(kind, entry.get(*name))))
-            .collect();
-        insert(dialect, self.table, &cells)
-    }
-
-    /// What is said now and differs. A column about which nothing is said any more is emptied only where we had filled it.
-    fn changes(&self, old: &Entry, new: &Entry, is_ours: bool) -> Vec<Cell> {
-        let differs = |name: &str| {
-            let (old, new) = (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
-            old != new && (is_ours || !new.is_null())
-        };
-        self.columns
-            .iter()
-            .filter(|(name, _)| differs(name))
-            .map(|(name, kind)| Cell::new(name, kind.clone(), to_scalar(kind, new.get(*name))))
-            .collect()
-    }
-}
-
-fn to_json(kind: &ColumnType, value: &Scalar) -> Value {
-    match (value, kind) {
-        (Scalar::Bool(value), _) => Value::Bool(*value),
-        (Scalar::Int(number), _) => Value::from(*number),
-        (Scalar::Text(text), ColumnType::Json) => {
-            serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_string()))
-        }
-        (Scalar::Text(text), _) => Value::String(text.to_string()),
-        (Scalar::Null | Scalar::Float(_) | Scalar::Bytes(_), _) => Value::Null,
-    }
-}
-
-fn to_scalar(kind: &ColumnType, value: Option<&Value>) -> Scalar {
-    match (value.unwrap_or(&Value::Null), kind) {
-        (Value::Null, _) => Scalar::Null,
-        (other, ColumnType::Json) => Scalar::Text(other.to_string().into()),
-        (Value::Bool(value), _) => Scalar::Bool(*value),
-        (Value::Number(number), _) => number.as_i64().map_or(Scalar::Null, Scalar::Int),
-        (Value::String(text), ColumnType::String { length }) => {
-            Scalar::Text(text.chars().take(*length as usize).collect::<String>().into())
-        }
-        (Value::String(text), _) => Scalar::Text(text.as_str().into()),
-        (other, _) => Scalar::Text(other.to_string().into()),
     }
 }

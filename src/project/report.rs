@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::access::{AccessPlan, AccessStep};
 use crate::schema::{ColumnType, Diff, PlannedStep, SchemaStep};
 
 /// The difference between the files and the database, with its cost.
@@ -9,23 +10,28 @@ use crate::schema::{ColumnType, Diff, PlannedStep, SchemaStep};
 pub struct Report {
     /// Steps in order.
     pub steps: Vec<PlannedStep>,
+    /// What then changes in roles, policies and permissions.
+    pub access: Vec<AccessStep>,
     /// Differences that no step can remove.
     pub problems: Vec<String>,
     /// Tables that no file declares.
     pub unknown_tables: Vec<String>,
     /// Columns that no file declares, as `table.column`.
     pub unknown_columns: Vec<String>,
+    /// Roles, policies and permissions that no file declares, and those that wait for something.
+    pub unknown_access: Vec<String>,
 }
 
 impl Report {
-    pub(super) fn new(diff: Diff, steps: Vec<PlannedStep>) -> Self {
+    pub(super) fn new(diff: Diff, steps: Vec<PlannedStep>, access: AccessPlan) -> Self {
         let Diff { problems, unknown_tables, unknown_columns, .. } = diff;
-        Report { steps, problems, unknown_tables, unknown_columns }
+        let AccessPlan { steps: access, notes: unknown_access } = access;
+        Report { steps, access, problems, unknown_tables, unknown_columns, unknown_access }
     }
 
     /// There is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.problems.is_empty()
+        self.steps.is_empty() && self.access.is_empty() && self.problems.is_empty()
     }
 
     /// What stands in the way, one sentence each. Empty when the steps may run.
@@ -39,6 +45,10 @@ impl Report {
                 all.push(format!("{step}: {} (needs --allow-destructive)", loss.text));
             }
         }
+        if !allow_destructive {
+            let losses = self.access.iter().filter_map(|step| Some((step, step.loss()?)));
+            all.extend(losses.map(|(step, loss)| format!("{step}: {loss} (needs --allow-destructive)")));
+        }
         all
     }
 
@@ -46,7 +56,7 @@ impl Report {
     pub fn drift(&self) -> Vec<String> {
         let tables = self.unknown_tables.iter().map(|table| format!("no file declares the table {table}"));
         let columns = self.unknown_columns.iter().map(|column| format!("no file declares {column}"));
-        tables.chain(columns).collect()
+        tables.chain(columns).chain(self.unknown_access.iter().cloned()).collect()
     }
 
     pub(super) fn bare_steps(&self) -> Vec<SchemaStep> {
@@ -68,7 +78,8 @@ impl Report {
         let is_servable = self.steps.iter().all(|planned| planned.loss.is_none() || can_wait(planned));
         is_servable.then(|| {
             let steps = self.steps.iter().filter(|planned| planned.loss.is_none()).cloned().collect();
-            Report { steps, problems: Vec::new(), ..self.clone() }
+            let access = self.access.iter().filter(|step| step.loss().is_none()).cloned().collect();
+            Report { steps, access, problems: Vec::new(), ..self.clone() }
         })
     }
 }
@@ -83,6 +94,12 @@ impl fmt::Display for Report {
             if let Some(loss) = loss {
                 let mark = if loss.is_impossible { "impossible" } else { "destructive" };
                 writeln!(f, "    {mark}: {}", loss.text)?;
+            }
+        }
+        for step in &self.access {
+            writeln!(f, "  {step}")?;
+            if let Some(loss) = step.loss() {
+                writeln!(f, "    destructive: {loss}")?;
             }
         }
         for problem in &self.problems {

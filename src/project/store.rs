@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use crate::schema::Schema;
 
@@ -12,6 +13,7 @@ pub struct SchemaStore {
     schema: ArcSwap<Schema>,
     status: ArcSwap<Status>,
     versions: AtomicU64,
+    access: watch::Sender<()>,
 }
 
 /// How the files, the model and the database stand to each other.
@@ -37,6 +39,7 @@ impl SchemaStore {
             schema: ArcSwap::from_pointee(schema),
             status: ArcSwap::from_pointee(Status { version, ..Status::default() }),
             versions: AtomicU64::new(version),
+            access: watch::Sender::new(()),
         }
     }
 
@@ -48,6 +51,15 @@ impl SchemaStore {
     /// How things stand.
     pub fn status(&self) -> Arc<Status> {
         self.status.load_full()
+    }
+
+    /// Told whenever files changed who may do what.
+    pub fn access_changes(&self) -> watch::Receiver<()> {
+        self.access.subscribe()
+    }
+
+    pub(super) fn announce_access(&self) {
+        self.access.send_replace(());
     }
 
     /// A version that no model has had.

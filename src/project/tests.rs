@@ -27,34 +27,34 @@ const WITHOUT_KEY: [&str; 4] = [
     "directus_flows (operation)",
 ];
 
-struct Folder {
+pub(super) struct Folder {
     root: tempfile::TempDir,
 }
 
 impl Folder {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, &str)]) -> Self {
         let folder = Folder { root: tempfile::tempdir().unwrap() };
         fs::create_dir_all(folder.path()).unwrap();
         files.iter().for_each(|(name, text)| folder.write(name, text));
         folder
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.root.path().join("collections")
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(super) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path().join(name)).unwrap()
     }
 }
 
-async fn run(database: &Database, text: &str) {
+pub(super) async fn run(database: &Database, text: &str) {
     let statement = statement(text.to_owned());
     let result = database
         .schema_transaction(|transaction| {
@@ -64,14 +64,14 @@ async fn run(database: &Database, text: &str) {
     result.map(Committed::into_inner).unwrap();
 }
 
-async fn count(database: &Database, table: &str) -> i64 {
+pub(super) async fn count(database: &Database, table: &str) -> i64 {
     let text = format!("SELECT COUNT(*) FROM {table}");
     let columns = [crate::schema::ColumnType::BigInteger].into();
     let statement = crate::sql::Statement { columns, ..statement(text) };
     database.rows(&statement).await.unwrap()[0].int(0).unwrap()
 }
 
-fn reason(error: Error) -> String {
+pub(super) fn reason(error: Error) -> String {
     match error {
         Error::UnprocessableContent { reason } => reason,
         other => panic!("{other:?}"),

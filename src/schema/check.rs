@@ -120,7 +120,7 @@ fn archive_value(
 fn permissions(decl: &CollectionDecl, findings: &mut Findings) {
     let policies = decl.permissions.as_ref().and_then(Node::as_map).unwrap_or_default();
     let rights = policies.iter().flat_map(|policy| policy.value.as_map().unwrap_or_default());
-    for right in rights.filter(|right| keys::ACTIONS.iter().any(|action| action.name == right.name)) {
+    for right in rights.filter(|right| keys::access::ACTIONS.iter().any(|action| action.name == right.name)) {
         let listed = right.value.get("fields").and_then(Node::as_list).unwrap_or_default();
         let listed = listed.iter().filter_map(|node| Some((node.as_text()?, &node.at)));
         let preset = right.value.get("presets").and_then(Node::as_map).unwrap_or_default();

@@ -42,6 +42,7 @@ pub struct CollectionDecl {
     pub fields: Vec<FieldDecl>,
     pub indexes: Vec<IndexDecl>,
     pub permissions: Option<Node>,
+    pub tests: Option<Node>,
     pub ui: Value,
 }
 
@@ -174,6 +175,7 @@ impl CollectionDecl {
             fields,
             indexes: Vec::new(),
             permissions: None,
+            tests: None,
             ui: Value::Null,
         }
     }
@@ -274,6 +276,7 @@ pub fn collection(
     decl.members = map.get("members").map(Node::to_json).unwrap_or_default();
     decl.indexes = map.get("indexes").and_then(Node::as_list).unwrap_or_default().iter().map(index).collect();
     decl.permissions = map.get("permissions").cloned();
+    decl.tests = map.get("tests").cloned();
     decl.ui = map.get("ui").map(Node::to_json).unwrap_or_default();
     present_aliases(root, &mut decl);
     Some(decl)

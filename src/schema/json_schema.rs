@@ -1,4 +1,4 @@
-//! The JSON Schema of a collection file, for completion and checks in editors.
+//! The JSON Schemas of collection files and of `_access.yaml`, for completion and checks in editors.
 //!
 //! Printed from the tables that the reader itself goes by. It knows one file at a time, so that it cannot see references that lead to
 //! nothing; everything it refuses, the reader refuses too.
@@ -30,11 +30,29 @@ pub fn json_schema() -> Value {
     schema
 }
 
+/// The JSON Schema of `_access.yaml`.
+pub fn access_json_schema() -> Value {
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Access",
+        "description": "Roles, policies and service accounts of a Tablature project",
+    });
+    if let (Value::Object(schema), Value::Object(body)) = (&mut schema, object(&[keys::access::FILE])) {
+        schema.extend(body);
+        schema.insert("$defs".to_owned(), json!({ "name": name_definition() }));
+    }
+    schema
+}
+
+fn name_definition() -> Value {
+    json!({ "type": "string", "pattern": format!("^{}$", keys::NAME_PATTERN), "description": keys::NAME_RULE })
+}
+
 fn definitions() -> Value {
     let field: Vec<Value> =
         std::iter::once(json!({ "$ref": "#/$defs/short" })).chain(keys::FORMS.iter().map(form)).collect();
     json!({
-        "name": { "type": "string", "pattern": format!("^{}$", keys::NAME_PATTERN), "description": keys::NAME_RULE },
+        "name": name_definition(),
         "type": { "description": "A type", "anyOf": spellings("") },
         "short": { "description": "A type, with ! behind it when it is required", "anyOf": spellings("!?") },
         "field": { "description": "A type, or a map with a type or a relation", "anyOf": field },
@@ -125,6 +143,7 @@ fn shape(shape: &Shape) -> Value {
         Shape::Null => json!({ "type": "null" }),
         Shape::Anything => json!({}),
         Shape::AnyMap => json!({ "type": "object" }),
+        Shape::AnyList => json!({ "type": "array" }),
         Shape::Object(keys) => object(&[keys]),
         Shape::MapOf(Shape::Field) => json!({
             "type": "object",

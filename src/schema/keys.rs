@@ -3,6 +3,8 @@
 //! One table for two readers: [`check`] holds files against it, and the JSON Schema for editors is printed from it, so that the two
 //! cannot drift.
 
+pub mod access;
+
 use std::collections::HashMap;
 
 use super::findings::Findings;
@@ -49,6 +51,8 @@ pub enum Shape {
     MapOf(&'static Shape),
     /// A list of at least one of these.
     ListOf(&'static Shape),
+    /// A list with any content, perhaps none.
+    AnyList,
     /// The first of these that fits by its kind.
     Either(&'static [Shape]),
     /// The declaration of a field, which its own reader checks.
@@ -116,7 +120,8 @@ pub const COLLECTION: &[Key] = &[
         ])),
         "Indexes over several fields",
     ),
-    key("permissions", Shape::MapOf(&Shape::Object(ACTIONS)), "Per policy: what it may do here"),
+    key("permissions", Shape::MapOf(&access::RIGHTS), "Per policy: what it may do here"),
+    key("tests", access::TESTS, "Requests and what must become of them, run by `tablature check`"),
     key(
         "ui",
         Shape::AnyMap,
@@ -125,30 +130,7 @@ pub const COLLECTION: &[Key] = &[
 ];
 
 /// Keys of a file that adds to a system collection.
-pub const SYSTEM_ADDITION: &[&str] = &["collection", "fields"];
-
-const RIGHT: Shape = Shape::Either(&[
-    Shape::Flag,
-    Shape::Object(&[
-        key("where", Shape::AnyMap, "Filter that items must satisfy"),
-        key(
-            "fields",
-            Shape::Either(&[Shape::OneOf(&["*"]), Shape::ListOf(&Shape::Text)]),
-            "Fields that may be used; all when left out",
-        ),
-        key("validation", Shape::AnyMap, "Filter that what is written must satisfy"),
-        key("presets", Shape::AnyMap, "Values set when none are sent"),
-    ]),
-]);
-
-/// What a policy may do.
-pub const ACTIONS: &[Key] = &[
-    key("create", RIGHT, "May add items"),
-    key("read", RIGHT, "May read items"),
-    key("update", RIGHT, "May change items"),
-    key("delete", RIGHT, "May delete items"),
-    key("share", RIGHT, "May share items"),
-];
+pub const SYSTEM_ADDITION: &[&str] = &["collection", "fields", "permissions", "tests"];
 
 /// Keys that every field may have.
 pub const COMMON: &[Key] = &[
@@ -306,7 +288,7 @@ impl Shape {
             Shape::Anything => "a value".to_owned(),
             Shape::AnyMap | Shape::Object(_) | Shape::MapOf(_) => "a map".to_owned(),
             Shape::ListOf(Shape::Name) => "a list of names".to_owned(),
-            Shape::ListOf(_) => "a list".to_owned(),
+            Shape::ListOf(_) | Shape::AnyList => "a list".to_owned(),
             Shape::Either(shapes) => {
                 let mut all: Vec<String> = shapes.iter().map(Shape::describe).collect();
                 all.dedup();
@@ -328,7 +310,7 @@ impl Shape {
             Shape::Null => node.is_null(),
             Shape::Anything => true,
             Shape::AnyMap | Shape::Object(_) | Shape::MapOf(_) => node.as_map().is_some(),
-            Shape::ListOf(_) => node.as_list().is_some(),
+            Shape::ListOf(_) | Shape::AnyList => node.as_list().is_some(),
             Shape::Either(shapes) => shapes.iter().any(|shape| shape.fits_kind(node)),
             Shape::Field => node.as_text().is_some() || node.as_map().is_some(),
         }
@@ -408,6 +390,7 @@ pub fn check(name: &str, node: &Node, shape: &Shape, findings: &mut Findings) ->
         | Shape::Null
         | Shape::Anything
         | Shape::AnyMap
+        | Shape::AnyList
         | Shape::Field => {}
     }
     findings.errors() == before

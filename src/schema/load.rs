@@ -24,8 +24,22 @@ pub struct SourceFile {
 pub struct Loaded {
     /// The model.
     pub schema: Schema,
+    /// What the files say about access, in the order of collections.
+    pub access: Vec<AccessPart>,
     /// Where collections and fields are declared.
     pub sources: SourceMap,
+}
+
+/// What the file of a collection says about access. Its shape is checked, what it means is not: that is read by whoever
+/// keeps access in step.
+#[derive(Debug, Clone)]
+pub struct AccessPart {
+    /// The collection.
+    pub collection: String,
+    /// `permissions:`, policy to rights.
+    pub permissions: Option<Node>,
+    /// `tests:`.
+    pub tests: Option<Node>,
 }
 
 /// Reads all files of a project. Findings of all files come together, in the order of files and lines; with an error among them
@@ -77,8 +91,19 @@ pub fn load(files: &[SourceFile], version: u64) -> (Option<Loaded>, Vec<Diagnost
         check::required_cycles(&collections, &sources, &mut findings);
     }
     let is_good = findings.errors() == 0;
-    let loaded = is_good.then(|| Loaded { schema: Schema::new(version, collections), sources });
+    let loaded = is_good.then(|| {
+        let access = decls.into_iter().filter_map(access_part).collect();
+        Loaded { schema: Schema::new(version, collections), access, sources }
+    });
     (loaded, findings.into_sorted())
+}
+
+fn access_part(decl: CollectionDecl) -> Option<AccessPart> {
+    let CollectionDecl { name, permissions, tests, .. } = decl;
+    if permissions.is_none() && tests.is_none() {
+        return None;
+    }
+    Some(AccessPart { collection: name.text, permissions, tests })
 }
 
 /// What a file turned out to be.
@@ -112,7 +137,30 @@ fn read(path: &str, root: &Node, system: &mut [CollectionDecl], findings: &mut F
     };
     for entry in entries.iter().filter(|entry| !keys::SYSTEM_ADDITION.contains(&entry.name.as_str())) {
         let message = format!("{} cannot be changed: it belongs to the system", quoted(&entry.name));
-        findings.push(Diagnostic::error(&entry.key.at, message).expected("nothing but \"fields\""));
+        let expected = "\"fields\", \"permissions\" or \"tests\"";
+        findings.push(Diagnostic::error(&entry.key.at, message).expected(expected));
+    }
+    let takes = keys::COLLECTION.iter().filter(|key| ["permissions", "tests"].contains(&key.name));
+    for key in takes {
+        let Some(node) = root.get(key.name) else { continue };
+        if keys::check(key.name, node, &key.takes, findings) {
+            let place = if key.name == "tests" { &mut target.tests } else { &mut target.permissions };
+            if let Some(first) = place {
+                let message = format!(
+                    "{} of {} stand in {}:{} already",
+                    quoted(key.name),
+                    target.name.text,
+                    first.at.file,
+                    first.at.line
+                );
+                findings.push(Diagnostic::error(&node.at, message));
+            } else {
+                *place = Some(node.clone());
+            }
+        }
+    }
+    if root.get("fields").is_none() && (root.get("permissions").is_some() || root.get("tests").is_some()) {
+        return Some(Read::Addition);
     }
     let Some(node) = root.get("fields").filter(|node| node.as_map().is_some()) else {
         let at = root.get("fields").map_or(&root.at, |node| &node.at);

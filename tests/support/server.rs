@@ -183,6 +183,7 @@ pub fn settings(database: &Database) -> BTreeMap<String, String> {
         ("ADMIN_TOKEN", ADMIN_TOKEN),
         ("DATA_PATH", database.dir().to_str().expect("a path in UTF-8")),
         ("WATCH", "false"),
+        ("WRITE_BACK", "false"),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -90,16 +90,16 @@ fn samples_load_without_findings() {
 
 #[test]
 fn editors_know_the_format() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/collection.schema.json");
-    let fresh = serde_json::to_string_pretty(&json_schema()).expect("JSON") + "\n";
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &fresh).expect("docs/ can be written");
+    let schemas = [("collection", json_schema()), ("access", access_json_schema())];
+    for (name, schema) in schemas {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/{name}.schema.json"));
+        let fresh = serde_json::to_string_pretty(&schema).expect("JSON") + "\n";
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, &fresh).expect("docs/ can be written");
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == fresh, "{} is not what the reader goes by; run with UPDATE_DOCS=1", path.display());
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        kept == fresh,
-        "docs/collection.schema.json is not what the reader goes by; run with UPDATE_DOCS=1"
-    );
 }
 
 #[test]
@@ -137,6 +137,8 @@ fn editors_refuse_what_the_reader_refuses() {
         ("collection: notes\nfields: { a-b: text }\n", false),
         ("collection: notes\nfields: {}\nhiden: true\n", false),
         ("collection: notes\nfields: {}\npermissions: { public: { raed: true } }\n", false),
+        ("collection: notes\nfields: {}\npermissions: { public: [read, create], staff: all }\n", true),
+        ("collection: notes\nfields: {}\npermissions: { public: [raed] }\n", false),
         ("collection: directus_users\nfields: {}\n", true),
         ("collection: directus_users\nfields: {}\nnote: mine\n", false),
     ] {

@@ -63,7 +63,7 @@ fn files_are_checked() {
         "collection: directus_users\nnote: mine\nfields: { nick: string }\n",
         &[
             "contacts.yaml:2:56: there is no collection \"notes\"",
-            "notes.yaml:2:1: \"note\" cannot be changed: it belongs to the system; expected nothing but \"fields\"",
+            "notes.yaml:2:1: \"note\" cannot be changed: it belongs to the system; expected \"fields\", \"permissions\" or \"tests\"",
         ],
     );
     check(
@@ -709,7 +709,9 @@ fn parts_are_checked() {
     );
     field(
         "a: text }\npermissions: { public: true",
-        &["notes.yaml:3:24: \"public\" cannot be a boolean; expected a map"],
+        &[
+            "notes.yaml:3:24: \"public\" cannot be a boolean; expected create, read, update, delete, share, all or none, or a list, or a map",
+        ],
     );
     field(
         "a: text }\npermissions: { public: { raed: true }",
