@@ -84,6 +84,9 @@ start_services() {
         take_env "$services/outage/env"
 }
 
+# The rule tests of every model of the repository.
+rule_tests() { cargo run --locked --quiet -- check collections templates/*/collections; }
+
 black_box() { TEST_DATABASES=$1 cargo test --locked --test api -- --skip across::; }
 across() { cargo test --locked --test api -- across::; }
 
@@ -103,6 +106,7 @@ if [ "$TEST_DATABASES" != sqlite ] || [ "${TEST_REDIS:-0}" = 1 ]; then
 fi
 # The drivers are tested on the servers that are there.
 stage "unit tests, golden SQL, house and licences" plain_tests || true
+stage "rule tests of the models" rule_tests || true
 for database in "${databases[@]}"; do
     stage "black box on $database" black_box "$database" || true
 done

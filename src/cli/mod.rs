@@ -3,11 +3,13 @@
 //! Start at [`run`]. What a command has to say goes to standard output, what went wrong to standard error, and its exit code is 0
 //! when it went well, 1 when it did not, 2 when the command line or the configuration is wrong.
 
+mod check;
 mod doctor;
 mod explain;
 mod output;
 mod user;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -71,6 +73,11 @@ enum Command {
     },
     /// Tell why a user may or may not do something, and the SQL it becomes.
     Explain(explain::Arguments),
+    /// Try the rule tests of the files in a throwaway database.
+    Check {
+        /// Folders of collections; COLLECTIONS_PATH when none is named.
+        folders: Vec<PathBuf>,
+    },
     /// Check configuration, database and drift.
     Doctor,
 }
@@ -152,6 +159,10 @@ async fn dispatch(command: Command, config: Config) -> Result<Outcome> {
     if matches!(command, Command::Doctor) {
         return Ok(doctor::run(config).await);
     }
+    let command = match command {
+        Command::Check { folders } => return Ok(check::run(config, folders).await),
+        other => other,
+    };
     let app = App::open(config).await?;
     match command {
         Command::Serve { .. } => app.serve(Hooks::default()).await?,
@@ -169,7 +180,7 @@ async fn dispatch(command: Command, config: Config) -> Result<Outcome> {
         }
         Command::User { command } => return user::run(&app, command).await,
         Command::Explain(arguments) => return explain::run(&app, arguments).await,
-        Command::Schema { .. } | Command::Settings | Command::Doctor => {}
+        Command::Schema { .. } | Command::Settings | Command::Check { .. } | Command::Doctor => {}
     }
     Ok(Outcome::Done)
 }

@@ -22,7 +22,7 @@ use crate::schema::findings::Findings;
 use crate::schema::{DatabaseStructure, Diff, DiffOptions, Origin, Schema, SourceMap, diff, load};
 use crate::sql::Dialect;
 use crate::sql::ddl::types::is_stored_alike;
-use crate::yaml::Diagnostic;
+use crate::yaml::{Diagnostic, Node};
 
 /// A project: its folder of collections and its database.
 pub struct Project {
@@ -45,6 +45,8 @@ pub(super) struct ProjectFiles {
     pub access: Access,
     /// Where collections and fields are declared.
     pub sources: SourceMap,
+    /// What stands behind `tests:`; that of `_access.yaml` first.
+    pub tests: Vec<Node>,
 }
 
 /// What a person allows.
@@ -466,10 +468,11 @@ fn understand(
     let access = access::read(files.access.as_ref(), loaded.as_ref(), &mut findings);
     let is_good = findings.errors() == 0;
     findings.extend(diagnostics);
-    let files = loaded.zip(access).filter(|_| is_good).map(|(loaded, access)| ProjectFiles {
+    let files = loaded.zip(access).filter(|_| is_good).map(|(loaded, (access, tests))| ProjectFiles {
         schema: loaded.schema,
         access: access.with_tokens(secrets),
         sources: loaded.sources,
+        tests: tests.into_iter().chain(loaded.access.into_iter().filter_map(|part| part.tests)).collect(),
     });
     (files, findings.into_sorted())
 }

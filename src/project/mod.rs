@@ -11,6 +11,7 @@ mod home_writer;
 mod pull;
 mod registry;
 mod report;
+pub mod rule_tests;
 mod sheet;
 mod store;
 mod watch;

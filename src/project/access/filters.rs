@@ -295,6 +295,11 @@ impl Walk<'_> {
             }
             return;
         }
+        if self.is_validation && entry.value.to_json().to_string().contains("\"$CURRENT_USER.") {
+            let message = "a validation looks at what is sent, and cannot look up a field of the user";
+            findings.push(Diagnostic::error(&entry.value.at, message));
+            return;
+        }
         let condition = json!({ subject.field: { name: entry.value.to_json() } });
         if let Err(error) = self.checker.resolve(subject.collection, &condition, "the condition") {
             findings.push(Diagnostic::error(&entry.key.at, reason(&error)));

@@ -350,6 +350,10 @@ fn keys(
         if keys.contains_key(id) || is_left_out(id, entry) {
             continue;
         }
+        if *id == derived_id("policy", PUBLIC).to_string() {
+            keys.insert(id.clone(), (PUBLIC.to_owned(), false));
+            continue;
+        }
         let name = text(entry, "name").unwrap_or_default();
         let mut slug = String::new();
         for word in name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {

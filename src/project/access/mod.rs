@@ -17,14 +17,14 @@ mod tests;
 pub use declared::PUBLIC;
 pub use plan::AccessStep;
 pub(super) use plan::{AccessPlan, run};
-pub(super) use rows::{Access, Found, Source};
+pub(super) use rows::{Access, AccessKeys, Found, Source};
 
 use declared::Declared;
 use serde_json::Value;
 
 use crate::schema::findings::Findings;
 use crate::schema::{Loaded, Schema, SourceFile};
-use crate::yaml::{self, emit};
+use crate::yaml::{self, Node, emit};
 
 /// Name of the file with roles, policies and service accounts, at the top of the folder of collections.
 pub const FILE_NAME: &str = "_access.yaml";
@@ -39,12 +39,12 @@ pub(super) fn fits(schema: &Schema, collection: &str, right: &Value) -> bool {
     findings.errors() == 0
 }
 
-/// Reads what files say about access. Without a model (its files are broken) only the shape of `file` is looked at.
+/// Reads what files say about access, and the tests of `file`. Without a model (its files are broken) only the shape of `file` is looked at.
 pub(super) fn read(
     file: Option<&SourceFile>,
     loaded: Option<&Loaded>,
     findings: &mut Findings,
-) -> Option<Access> {
+) -> Option<(Access, Option<Node>)> {
     let root = file.and_then(|file| {
         let (root, diagnostics) = yaml::parse(&file.path, &file.text);
         // A file with nothing in it, or with comments only, says that there is nothing.
@@ -62,5 +62,6 @@ pub(super) fn read(
     let loaded = loaded?;
     let rights = rights::expand(&declared, &loaded.schema, findings);
     filters::check(&rights, &loaded.schema, findings);
-    Some(Access::new(&declared, &rights))
+    let tests = root.as_ref().and_then(|root| root.get("tests")).cloned();
+    Some((Access::new(&declared, &rights), tests))
 }

@@ -135,6 +135,13 @@ pub struct Account {
     pub at: Position,
 }
 
+/// Keys of rows by the keys that files have for them.
+#[derive(Debug, Default)]
+pub struct AccessKeys {
+    pub roles: BTreeMap<String, String>,
+    pub policies: BTreeMap<String, String>,
+}
+
 /// The rows that files ask for.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
@@ -257,6 +264,17 @@ impl Access {
                 .map(|(_, (key, permission))| (key.clone(), permission.clone()))
                 .collect(),
         }
+    }
+
+    /// The rows of roles and policies by their keys.
+    pub fn keys(&self) -> AccessKeys {
+        let by_key = |all: &[Keyed]| {
+            let pairs = all
+                .iter()
+                .map(|keyed| (keyed.key.clone(), text(&keyed.entry, "id").unwrap_or_default().to_owned()));
+            pairs.collect()
+        };
+        AccessKeys { roles: by_key(&self.roles), policies: by_key(&self.policies) }
     }
 
     /// E-mails by which files name users.
