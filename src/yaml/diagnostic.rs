@@ -52,6 +52,11 @@ impl Diagnostic {
         Diagnostic { severity: Severity::Warning, ..Diagnostic::error(at, message) }
     }
 
+    /// The same in another place.
+    pub fn at(self, at: &Position) -> Self {
+        Diagnostic { file: at.file.clone(), line: at.line, column: at.column, ..self }
+    }
+
     /// Says what could stand there instead.
     pub fn expected(mut self, expected: impl Into<String>) -> Self {
         self.expected = Some(expected.into());

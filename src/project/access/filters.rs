@@ -16,8 +16,8 @@ use crate::filter::names::Name as FilterName;
 use crate::filter::parse::OPERATORS;
 use crate::filter::{self, Env, Found, Limits, Variables};
 use crate::schema::findings::Findings;
-use crate::schema::{CollectionId, ColumnType, FieldKind, Schema};
-use crate::yaml::{Diagnostic, Entry, Node, quoted};
+use crate::schema::{CollectionId, ColumnType, FieldKind, Schema, SourceMap};
+use crate::yaml::{Diagnostic, Entry, Node, emit, parse, quoted};
 
 /// More generous than for requests, which strangers write.
 const LIMITS: Limits = Limits { max_depth: 20, max_conditions: 2000 };
@@ -46,6 +46,21 @@ pub fn check(rights: &[Right], schema: &Schema, findings: &mut Findings) {
             }
         }
         findings.extend(found);
+    }
+}
+
+/// The same for the filters that say who belongs to a tenant. They are kept without places: what is wrong stands at the collection.
+pub fn check_members(schema: &Schema, sources: &SourceMap, findings: &mut Findings) {
+    for (id, collection) in schema.collections().filter(|(_, collection)| !collection.members.is_null()) {
+        let text = emit::document(&collection.members);
+        let (Some(node), _) = parse("members", text.as_bytes()) else { continue };
+        let mut own = Findings::default();
+        Checker { schema }.whole(id, &node, "members", false, &mut own);
+        let Some(at) = sources.collection(&collection.name) else { continue };
+        for found in own.into_sorted() {
+            let message = format!("members: {}", found.message);
+            findings.push(Diagnostic { message, ..found.at(at) });
+        }
     }
 }
 

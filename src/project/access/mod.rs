@@ -62,6 +62,7 @@ pub(super) fn read(
     let loaded = loaded?;
     let rights = rights::expand(&declared, &loaded.schema, findings);
     filters::check(&rights, &loaded.schema, findings);
+    filters::check_members(&loaded.schema, &loaded.sources, findings);
     let tests = root.as_ref().and_then(|root| root.get("tests")).cloned();
     Some((Access::new(&declared, &rights), tests))
 }

@@ -176,6 +176,16 @@ fn filters() {
 }
 
 #[test]
+fn members_of_tenants() {
+    let firms = "members: { topic: { nam: { _eq: a } }, author: { _eq: $CURRENT_USER } }\n";
+    assert_eq!(
+        findings("", firms),
+        ["notes.yaml:1:13: members: topics has no field \"nam\"; did you mean \"name\"?"]
+    );
+    assert_eq!(findings("", "members: { author: { _eq: $CURRENT_USER } }\n"), Vec::<String>::new());
+}
+
+#[test]
 fn validation_fields_and_presets() {
     let rule =
         |rule: &str| format!("policies:\n  a:\n    collections:\n      notes:\n        create: {rule}\n");

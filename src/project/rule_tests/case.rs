@@ -34,6 +34,7 @@ pub struct Case<'a> {
     pub it: Option<&'a str>,
     pub asker: Option<Asker<'a>>,
     pub from: Option<&'a Node>,
+    pub tenant: Option<&'a Node>,
     pub given: Option<&'a Node>,
     /// What is asked, of which collection; a test names exactly one.
     pub requests: Vec<(Action, &'a Node)>,
@@ -90,6 +91,7 @@ impl<'a> Case<'a> {
             it: node.get("it").and_then(Node::as_text),
             asker,
             from: node.get("from"),
+            tenant: node.get("tenant"),
             given: node.get("given"),
             requests: actions
                 .into_iter()

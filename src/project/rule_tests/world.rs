@@ -250,8 +250,7 @@ impl World {
                 }
                 Some(Needed::AnyItem(related, collection_field)) => {
                     let key = self.filler(at, related, false, depth).await?;
-                    let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
-                    payload.insert(field.name.to_string(), json!(key));
+                    payload.insert(field.name.to_string(), json!(key_text(&key)));
                     let name = collection.field(collection_field).name.to_string();
                     payload.insert(name, json!(*schema.collection(related).name));
                 }
@@ -384,7 +383,11 @@ impl World {
                 Some(address.ok_or_else(problem)?)
             }
         };
-        let client = Client { address, ..Client::default() };
+        let tenant = match case.tenant {
+            Some(node) => Some(key_text(&self.value(node)?)),
+            None => None,
+        };
+        let client = Client { address, tenant: tenant.as_deref(), ..Client::default() };
         let now = Timestamp::now();
         let entered = match self.tokens.get(label) {
             Some(token) => self.auth.authenticate(&self.schema, token.expose(), client, now).await,
@@ -405,8 +408,7 @@ impl World {
 
     fn item(&self, case: &Case<'_>) -> Result<Option<String>, Problem> {
         let Some(node) = case.item else { return Ok(None) };
-        let key = self.value(node)?;
-        Ok(Some(key.as_str().map_or_else(|| key.to_string(), str::to_owned)))
+        Ok(Some(key_text(&self.value(node)?)))
     }
 
     async fn read(&self, ctx: &Context, case: &Case<'_>, id: CollectionId) -> Result<Outcome, Problem> {
@@ -541,7 +543,7 @@ impl World {
         expected: &Value,
     ) -> Result<Value, Problem> {
         let key = match key {
-            Some(key) => key.as_str().map_or_else(|| key.to_string(), str::to_owned),
+            Some(key) => key_text(&key),
             None => self.item(case)?.unwrap_or_default(),
         };
         let names = expected.as_object().into_iter().flat_map(Map::keys);
@@ -587,6 +589,11 @@ fn object(value: Value) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
+}
+
+/// A key as it stands in a path or header.
+fn key_text(key: &Value) -> String {
+    key.as_str().map_or_else(|| key.to_string(), str::to_owned)
 }
 
 /// `$NOW` and its like are no labels.

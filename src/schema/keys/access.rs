@@ -118,6 +118,7 @@ pub const CASE: &[Key] = &[
     key("it", Shape::Text, "What it shows, in a few words"),
     needed("as", Shape::Either(&[Shape::Text, Shape::Object(PERSON)]), "Who asks; public for a visitor"),
     key("from", Shape::Text, "Address of the client"),
+    key("tenant", Shape::Scalar, "The tenant chosen, as the header X-Tenant would"),
     key("given", Shape::AnyMap, "Rows that are there before: collection to label to values"),
     key("read", Shape::Name, "Collection to read"),
     key("create", Shape::Name, "Collection to add items to"),
