@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::declared::{PUBLIC, derived_id};
-use super::plan::grant_key;
+use super::plan::{ADMINISTRATOR, grant_key};
 use super::rows::{Access, Found, Keyed, POLICY_ICON, ROLE_ICON, RightRef, Target, meaning, text};
 use crate::project::sheet::Entry;
 
@@ -38,9 +38,6 @@ pub enum Wanted<'a> {
     /// Those between the rows and what was applied last: what somebody changed since.
     Since(&'a Access),
 }
-
-/// Roles and policies that the first start of a server makes, which every database has anyway.
-const ADMINISTRATOR: &str = "Administrator";
 
 /// The edits that make files say what the rows say. `has_file` tells whether a collection has a file to speak in.
 pub fn differences(

@@ -91,7 +91,12 @@ impl AccessPlan {
         maker.accounts();
         maker.grants();
         maker.permissions();
-        Ok(maker.plan)
+        let mut plan = maker.plan;
+        // A project that says nothing of access keeps it elsewhere.
+        if access.is_empty() {
+            plan.notes.clear();
+        }
+        Ok(plan)
     }
 }
 
@@ -104,6 +109,9 @@ pub async fn run(transaction: &mut Transaction, steps: &[AccessStep]) -> Result<
     }
     Ok(())
 }
+
+/// Role and policy that the first start of a server makes: every database has them, and no file needs to say so.
+pub const ADMINISTRATOR: &str = "Administrator";
 
 struct Maker<'a> {
     access: &'a Access,
@@ -148,7 +156,9 @@ impl Maker<'_> {
         for id in self.found.roles.keys().filter(|id| !kept.contains(id.as_str())) {
             let name = self.name_of_role(id);
             if !ours.contains(id) && (!self.prune || administrators.contains(id.as_str())) {
-                self.plan.notes.push(format!("no file declares the role {name}"));
+                if !(administrators.contains(id.as_str()) && name == ADMINISTRATOR) {
+                    self.plan.notes.push(format!("no file declares the role {name}"));
+                }
                 continue;
             }
             self.plan.steps.push(AccessStep {
@@ -171,7 +181,9 @@ impl Maker<'_> {
         for (id, entry) in self.found.policies.iter().filter(|(id, _)| !kept.contains(id.as_str())) {
             let name = self.name_of_policy(id);
             if !ours.contains(id) && (!self.prune || is_admin(entry)) {
-                self.plan.notes.push(format!("no file declares the policy {name}"));
+                if !(is_admin(entry) && name == ADMINISTRATOR) {
+                    self.plan.notes.push(format!("no file declares the policy {name}"));
+                }
                 continue;
             }
             self.push(Subject::Policy(name), Change::Remove(id.clone()));
@@ -266,7 +278,7 @@ impl Maker<'_> {
                 if is_ours || (self.prune && !is_lasting) {
                     let id = text(entry, "id").unwrap_or_default().to_owned();
                     self.push(subject, Change::Remove(id));
-                } else if !is_kept {
+                } else if !is_kept && !(is_lasting && self.name_of_policy(&key.0) == ADMINISTRATOR) {
                     self.plan.notes.push(format!("no file says that {}", Given(&subject)));
                 }
             }

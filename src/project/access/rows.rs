@@ -226,6 +226,11 @@ impl Access {
         }
     }
 
+    /// Files say nothing of access.
+    pub fn is_empty(&self) -> bool {
+        self.roles.is_empty() && self.policies.is_empty() && self.accounts.is_empty()
+    }
+
     /// What is remembered of the rows made, so that those that no file asks for any more can be told from those of others.
     pub fn to_json(&self) -> Value {
         let ids = |all: &[Keyed]| all.iter().map(|keyed| keyed.entry["id"].clone()).collect::<Vec<_>>();

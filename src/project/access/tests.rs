@@ -356,6 +356,11 @@ async fn administrators_outlive_pruning() {
             .apply(ApplyOptions { prune: true, allow_destructive: true, ..ApplyOptions::default() })
             .await
             .unwrap();
+        folder.write("_access.yaml", "policies:\n  a:\n");
+        run(&database, NEW_ROLE).await;
+        let drift = project.plan(false).await.unwrap().drift();
+        assert_eq!(drift, ["no file declares the role Night Shift"], "{:?}", database.dialect());
+        run(&database, "DELETE FROM directus_roles WHERE name = 'Night Shift'").await;
         for (table, expected) in [("directus_roles", 1), ("directus_policies", 1), ("directus_access", 1)] {
             assert_eq!(count(&database, table).await, expected, "{:?} {table}", database.dialect());
         }

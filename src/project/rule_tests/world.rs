@@ -277,7 +277,7 @@ impl World {
 
     /// Makes a row as an administrator.
     async fn make(&self, at: &Position, collection: &str, payload: ItemPayload) -> Result<Value, Problem> {
-        let made = self.items.change(&self.administrator(), collection, Operation::Create(payload)).await;
+        let made = self.items.put(&self.administrator(), collection, Operation::Create(payload)).await;
         let made = made.map_err(|error| {
             Problem::caused(at, &format!("the row of {collection} cannot be made"), &error)
         })?;
