@@ -9,6 +9,7 @@
 mod support;
 
 mod access;
+mod access_files;
 mod accounts;
 mod access_matrix;
 mod access_nodes;

@@ -274,11 +274,12 @@ impl Maker<'_> {
             let is_ours = !is_kept && ours.contains(key);
             for entry in extra {
                 let is_lasting = self.found.policies.get(&key.0).is_some_and(is_admin);
+                let is_first = is_lasting && self.name_of_policy(&key.0) == ADMINISTRATOR;
                 let subject = self.grant_subject(key);
                 if is_ours || (self.prune && !is_lasting) {
                     let id = text(entry, "id").unwrap_or_default().to_owned();
                     self.push(subject, Change::Remove(id));
-                } else if !is_kept && !(is_lasting && self.name_of_policy(&key.0) == ADMINISTRATOR) {
+                } else if !is_kept && !is_first {
                     self.plan.notes.push(format!("no file says that {}", Given(&subject)));
                 }
             }
