@@ -97,23 +97,23 @@ impl App {
             denials: Denials::default(),
         });
         let callers = api.clone();
+        let (changed, changes) = mpsc::unbounded_channel();
         events.believe(Belief {
             is_about: is_about_callers,
-            forget: Box::new(move || callers.auth.forget_all()),
+            forget: Box::new(move |events| {
+                callers.auth.forget_all();
+                if events.iter().any(|event| is_kept_in_files(&event.collection)) {
+                    // Nobody listens where files are left alone.
+                    changed.send(()).ok();
+                }
+            }),
             lasts: auth::BELIEVED,
             nodes: Nodes::join(&db).await?,
         });
         tokio::spawn(forget_callers_of_old_files(project.store(), api.clone()));
         tokio::spawn(measure(metrics, db.clone()));
         if config.project.write_back {
-            let (sender, receiver) = mpsc::unbounded_channel();
-            events.watch_system(move |event| {
-                if is_kept_in_files(&event.collection) {
-                    // Fails only when the server stops.
-                    sender.send(()).ok();
-                }
-            });
-            tokio::spawn(write_back_access(receiver, project.clone()));
+            tokio::spawn(write_back_access(changes, project.clone()));
         }
         events.recover(&db).await?;
         let _watch = config.project.watch.then(|| Watch::start(project.clone()));

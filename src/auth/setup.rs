@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::filter::Scalar;
 use crate::items::hashing;
 use crate::schema::Schema;
+use crate::sql::rows;
 
 /// An administrator that was just made.
 #[derive(Debug, Clone)]
@@ -23,18 +24,18 @@ pub struct NewAdministrator {
     pub generated_password: Option<Secret<String>>,
 }
 
-/// Makes an administrator when there is no user at all. `None` when there is one.
+/// Makes an administrator when there is nobody who could sign in as a person. `None` when there is. Programs with accounts of
+/// their own have neither e-mail nor provider, and files may have made those before.
 pub async fn ensure_administrator(
     db: &Database,
     schema: &Arc<Schema>,
     config: &AdminConfig,
 ) -> Result<Option<NewAdministrator>> {
-    let schema_here = schema.clone();
-    let is_empty = db.transaction(move |tx| {
-        Box::pin(async move { Table::new(&schema_here, "directus_users")?.is_empty(tx).await })
-    });
-    if !is_empty.await?.into_inner() {
-        return Ok(None);
+    for column in ["email", "external_identifier"] {
+        let somebody = rows::select_any_with(db.dialect(), "directus_users", column);
+        if !db.rows(&somebody).await?.is_empty() {
+            return Ok(None);
+        }
     }
     let token = config.token.as_ref();
     match create_administrator(db, schema, &config.email, config.password.as_ref(), token).await {

@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::filter::Scalar;
 use crate::items::hashing;
 use crate::schema::{Collection, FieldId, Schema};
-use crate::sql::Statement;
 use crate::sql::write::{self, Insert, Match};
 
 /// One user, as far as signing in needs it.
@@ -269,11 +268,6 @@ impl<'a> Table<'a> {
         let matches = [Match { field: field(self.collection, by)?, values: &values }];
         let columns = fields(self.collection, columns)?;
         tx.rows(&write::select(tx.dialect(), self.collection, &columns, &matches)).await
-    }
-
-    pub(super) async fn is_empty(&self, tx: &mut Transaction) -> Result<bool> {
-        let statement: Statement = write::select_first_key(tx.dialect(), self.collection, self.key()?);
-        Ok(tx.rows(&statement).await?.is_empty())
     }
 
     fn key(&self) -> Result<FieldId> {

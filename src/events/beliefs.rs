@@ -15,12 +15,15 @@ use crate::db::nodes::Nodes;
 /// What was read just before a change may have been noted as read just after it.
 const MARGIN: Duration = Duration::from_millis(200);
 
+/// Forgets what these events are about.
+pub type Forget = Box<dyn Fn(&[ItemEvent]) + Send + Sync>;
+
 /// What is remembered of some collections.
 pub struct Belief {
     /// Whether a collection is among them.
     pub is_about: fn(&str) -> bool,
     /// Forgets it on this node.
-    pub forget: Box<dyn Fn() + Send + Sync>,
+    pub forget: Forget,
     /// How long a node believes it without asking the database.
     pub lasts: Duration,
     /// The nodes that may believe it.
@@ -28,8 +31,8 @@ pub struct Belief {
 }
 
 impl Belief {
-    async fn outlast(&self) {
-        (self.forget)();
+    async fn outlast(&self, events: &[ItemEvent]) {
+        (self.forget)(events);
         if self.nodes.has_others().await {
             sleep(self.lasts + MARGIN).await;
         }
@@ -49,14 +52,14 @@ impl Beliefs {
     pub(super) async fn forget(&self, events: &[ItemEvent]) {
         let Some(belief) = self.0.load_full() else { return };
         if events.iter().any(|event| (belief.is_about)(&event.collection)) {
-            belief.outlast().await;
+            belief.outlast(events).await;
         }
     }
 
     /// The same for a change that no event tells of.
     pub(super) async fn outlast(&self) {
         if let Some(belief) = self.0.load_full() {
-            belief.outlast().await;
+            belief.outlast(&[]).await;
         }
     }
 

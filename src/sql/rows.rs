@@ -50,6 +50,13 @@ pub fn select(
     writer.finish(text, columns.iter().map(|(_, column_type)| column_type.clone()).collect())
 }
 
+/// `SELECT` that finds a row when one has a value in this column.
+pub fn select_any_with(dialect: Dialect, table: &str, column: &str) -> Statement {
+    let (table, column) = (quote(dialect, table), quote(dialect, column));
+    let text = format!("SELECT 1 FROM {table} WHERE {column} IS NOT NULL LIMIT 1");
+    Writer::new(dialect).finish(text, vec![ColumnType::Integer])
+}
+
 /// `INSERT` of one row.
 pub fn insert(dialect: Dialect, table: &str, cells: &[Cell]) -> Statement {
     let mut writer = Writer::new(dialect);

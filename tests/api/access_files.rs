@@ -80,6 +80,8 @@ async fn files_decide_and_follow() {
         })
         .await;
 
+        let written = titles(&robot).await;
+
         // A broken one changes nothing: what was open stays so, and nothing opens.
         let broken = NOTES.replace("owner: { _eq", "ownr: { _eq");
         project.write("notes.yaml", &broken);
@@ -87,7 +89,9 @@ async fn files_decide_and_follow() {
             admin.get("/server/health").await.json()["checks"].to_string().contains("warn")
         })
         .await;
-        assert_eq!(titles(&robot).await, ["of the robot"]);
+        assert_eq!(titles(&robot).await, written);
+        let new = json!({ "title": "z" });
+        robot.post("/items/notes", new).await.refused(403, "FORBIDDEN");
         project.write("notes.yaml", NOTES);
         until("it is mended", async || {
             robot.request("POST", "/items/notes").json(&json!({ "title": "y" })).send().await.status == 200
