@@ -160,6 +160,26 @@ impl Run<'_> {
         permit(self.tx, &self.with.ctx, place, fields, keys, None).await
     }
 
+    /// New items, with the fields they name, that have to be among the rows that may be made once they are there with everything
+    /// below them: those next to one another that name the same fields together.
+    pub(super) fn to_judge(
+        &self,
+        items: &[ItemWrite],
+        keys: &[Scalar],
+    ) -> Vec<(CollectionId, Vec<FieldId>, Vec<Scalar>)> {
+        if self.is_unlimited() {
+            return Vec::new();
+        }
+        let mut judged: Vec<(CollectionId, Vec<FieldId>, Vec<Scalar>)> = Vec::new();
+        for (item, key) in items.iter().zip(keys) {
+            match judged.last_mut() {
+                Some((_, fields, keys)) if *fields == item.named => keys.push(key.clone()),
+                _ => judged.push((item.collection, item.named.clone(), vec![key.clone()])),
+            }
+        }
+        judged
+    }
+
     /// The same for a change.
     pub(super) async fn allow_change(&mut self, item: &ItemWrite, keys: &[Scalar]) -> Result<()> {
         if self.is_unlimited() || keys.is_empty() {

@@ -96,6 +96,7 @@ impl<'t> Run<'t> {
             if let Some(first) = items.first() {
                 self.keep_apart(first.collection, &keys, None).await?;
             }
+            let judged = self.to_judge(&items, &keys);
             let mut written = Vec::with_capacity(items.len());
             let mut parents = Vec::new();
             for ((item, key), below) in items.into_iter().zip(keys).zip(below_entries) {
@@ -119,6 +120,9 @@ impl<'t> Run<'t> {
                 written.push(WrittenItem { key, entry });
             }
             self.write_to_many(parents).await?;
+            for (collection, fields, keys) in judged {
+                self.allow((collection, Action::Create), &fields, &keys).await?;
+            }
             Ok(written)
         })
     }

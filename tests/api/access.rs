@@ -133,6 +133,29 @@ async fn writes_are_judged_before_anything_is_written() {
 }
 
 #[tokio::test]
+async fn new_items_have_to_be_among_the_rows_that_may_be_made() {
+    each_database(async |engine| {
+        let (server, _database) = blog::own(engine).await;
+        let admin = server.admin();
+        let rights = json!([
+            ["notes", "read", {}, ["*"]],
+            ["notes", "create", { "created_by": { "_eq": "$CURRENT_USER" }, "parent": { "name": { "_eq": "open" } } }, ["*"]],
+        ]);
+        let policy = policy(&admin, "author", rights).await;
+        let (_, author) = user(&admin, "author", &[&policy]).await;
+        let open = admin.create("notes", json!({ "name": "open" })).await["id"].clone();
+        let shut = admin.create("notes", json!({ "name": "shut" })).await["id"].clone();
+        author.post("/items/notes", json!({ "name": "a", "parent": open })).await.data();
+        author.post("/items/notes", json!({ "name": "b", "parent": shut })).await.refused(403, "FORBIDDEN");
+        author.post("/items/notes", json!({ "name": "c" })).await.refused(403, "FORBIDDEN");
+        let mixed = json!([{ "name": "d", "parent": open }, { "name": "e", "parent": shut }]);
+        author.post("/items/notes", mixed).await.refused(403, "FORBIDDEN");
+        assert_eq!(admin.items("notes", json!({ "aggregate": { "count": "*" } })).await.data()[0]["count"], "3");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn refusals_are_explained() {
     each_database(async |engine| {
         let (server, _database) = blog::own(engine).await;
