@@ -55,6 +55,8 @@ impl Key {
     fn of_any(text: &str, key_type: &ColumnType) -> Option<Key> {
         match key_type {
             ColumnType::Integer | ColumnType::BigInteger => text.parse().ok().map(Key::Int),
+            // PostgreSQL would refuse the whole statement for a text that is none.
+            ColumnType::Uuid => Some(Key::of_text(text)).filter(|key| matches!(key, Key::Uuid(_))),
             _ => Some(Key::of_text(text)),
         }
     }
