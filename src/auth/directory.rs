@@ -12,15 +12,38 @@ use super::callers::BELIEVED;
 use super::store::Store;
 use crate::access::{Directory, Grant, PermissionRow, PolicyRow, Role};
 use crate::db::Row;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schema::Schema;
 
 /// The directory of this process.
 pub(super) struct Directories {
     current: ArcSwapOption<Loaded>,
-    /// One loads while the others wait.
-    loading: Mutex<()>,
+    /// One loads while the others wait. Holds when that last failed because the database is away.
+    loading: Mutex<Option<Outage>>,
     generation: AtomicU64,
+}
+
+/// The database was away.
+struct Outage {
+    at: Instant,
+    service: &'static str,
+    reason: String,
+    retry_after_s: u32,
+}
+
+impl Outage {
+    fn of(error: &Error) -> Option<Self> {
+        let Error::ServiceUnavailable { service, reason, retry_after_s } = error else { return None };
+        Some(Outage { at: Instant::now(), service, reason: reason.clone(), retry_after_s: *retry_after_s })
+    }
+
+    fn error(&self) -> Error {
+        Error::ServiceUnavailable {
+            service: self.service,
+            reason: self.reason.clone(),
+            retry_after_s: self.retry_after_s,
+        }
+    }
 }
 
 struct Loaded {
@@ -51,12 +74,19 @@ impl Directories {
         if let Some(directory) = self.believed() {
             return Ok(directory);
         }
-        let _only = self.loading.lock().await;
+        let began = Instant::now();
+        let mut failed = self.loading.lock().await;
         if let Some(directory) = self.believed() {
             return Ok(directory);
         }
+        // Who waited for an attempt that failed does not wait for another of its own.
+        if let Some(outage) = failed.as_ref().filter(|outage| outage.at >= began) {
+            return Err(outage.error());
+        }
         let generation = self.generation.load(Ordering::Acquire);
-        let rows = Rows::read(store, schema).await?;
+        let rows = Rows::read(store, schema).await.inspect_err(|error| {
+            *failed = Outage::of(error);
+        })?;
         let known = self.current.load_full();
         // The same rows are the same directory: what was compiled for it stays.
         let directory = match known.as_ref().filter(|known| known.rows == rows) {
