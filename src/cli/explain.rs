@@ -39,7 +39,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
         complain(format_args!("`{}` is none of create, read, update, delete, share", arguments.action));
         return Ok(Outcome::Misused);
     };
-    let schema = app.project.store().schema();
+    let schema = app.project.model().await?;
     let (auth, items) = app.services()?;
     let now = Timestamp::now();
     let user = match &arguments.user {

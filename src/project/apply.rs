@@ -208,6 +208,14 @@ impl Project {
         Ok(())
     }
 
+    /// The model as it would be served: that of the files, with the tables that only the database knows. Nothing is changed.
+    pub async fn model(&self) -> Result<Arc<Schema>> {
+        let (loaded, diagnostics) = self.load().await?;
+        let ProjectFiles { schema, .. } = loaded.ok_or_else(|| broken(&diagnostics))?;
+        let structure = introspect(&self.database).await?;
+        adopt::served(&self.database, &schema, &structure).await.map(Arc::new)
+    }
+
     /// The model of the files and where its parts stand, with all findings.
     pub(super) async fn load(&self) -> Result<(Option<ProjectFiles>, Vec<Diagnostic>)> {
         let folder = self.folder.clone();

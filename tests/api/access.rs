@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::access::{policy, user};
+use crate::support::server::{binary, settings};
 use crate::support::{blog, each_database};
 
 /// Own articles as a whole, published ones in part; comments of what is seen; writes to notes.
@@ -158,7 +159,7 @@ async fn new_items_have_to_be_among_the_rows_that_may_be_made() {
 #[tokio::test]
 async fn refusals_are_explained() {
     each_database(async |engine| {
-        let (server, _database) = blog::own(engine).await;
+        let (server, database) = blog::own(engine).await;
         let admin = server.admin();
         blog::seed(&admin).await;
         let policy = policy(&admin, "reader", writer()).await;
@@ -193,6 +194,17 @@ async fn refusals_are_explained() {
         let told = admin.get(&format!("/tablature/explain?request={request}")).await.data();
         assert_eq!((&told["reason"], &told["user"]), (&json!("row_not_found"), &json!(id)));
         assert_eq!(told["request"]["path"], format!("/items/articles/{draft}"));
+
+        let explain = |arguments: &[&str]| {
+            let mut command = binary(database.dir(), &settings(&database));
+            let ran = command.env("COLLECTIONS_PATH", blog::collections()).arg("explain").args(arguments).output();
+            let ran = ran.expect("the binary runs");
+            (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned())
+        };
+        let (code, said) = explain(&["--user", "reader@example.com", "--collection", "articles"]);
+        assert!(code == Some(0) && said.contains("allowed: permission") && said.contains("sql SELECT"), "{said}");
+        let (code, said) = explain(&["--collection", "articles"]);
+        assert!(code == Some(1) && said.contains("refused: no permission"), "{said}");
 
         reader.get("/tablature/explain?collection=articles").await.refused(403, "FORBIDDEN");
         for wrong in ["", "?collection=nope", "?collection=articles&action=fly", "?collection=articles&x=1", "?request=1",
