@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use metrics::gauge;
 use sqlx::{MySql, Postgres};
+use uuid::Uuid;
 
 use super::server::ServerDatabase;
 use super::sqlite::SqliteDatabase;
@@ -18,7 +19,7 @@ use crate::sql::{Dialect, ReadStatements, Statement};
 pub type JsonBytes = Vec<u8>;
 
 /// How often a transaction that was ended for a deadlock is begun anew.
-const MOST_REPEATS: u32 = 5;
+const MOST_REPEATS: u32 = 15;
 /// How long to wait before; longer each time.
 const REPEAT_AFTER: Duration = Duration::from_millis(10);
 
@@ -140,8 +141,9 @@ impl Database {
                     Err(Error::Deadlock) => tracing::debug!(repeat, "a transaction was ended for a deadlock"),
                     result => return result,
                 }
-                // Whoever went on needs a moment to finish.
-                tokio::time::sleep(REPEAT_AFTER * (repeat + 1)).await;
+                // Whoever went on needs a moment to finish, and those who met must not meet again at the same moment.
+                let spread = Uuid::new_v4().as_u128() % 8;
+                tokio::time::sleep(REPEAT_AFTER * (repeat + 1) * (1 + spread as u32)).await;
             }
         }
         self.transaction(body).await
