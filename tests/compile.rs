@@ -259,7 +259,7 @@ impl Case {
     }
 }
 
-/// `rules: nothing`; or `policies:`, a list of what each allows to read, `{ articles: { where: ..., fields: [...] } }`, with
+/// `rules: nothing`; or `rights:`, a list of what each policy allows to read, `{ articles: { where: ..., fields: [...] } }`, with
 /// `others: true` for everything else; an administrator without either.
 fn rules(schema: &Arc<Schema>, asker: &Value, who: &Accountability) -> Arc<AccessRules> {
     if asker["rules"] == "nothing" {
