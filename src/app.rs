@@ -27,6 +27,7 @@ use crate::project::{Project, SchemaStore, Watch};
 use crate::query::QueryLimits;
 use crate::rest::{Api, Cookies, Denials};
 use crate::server::{Gate, Listening};
+use crate::specs::Specs;
 use crate::telemetry::{Metrics, start_logs};
 
 /// How often gauges are read and figures are sorted into their buckets.
@@ -91,6 +92,7 @@ impl App {
             public_url: config.server.public_url.clone(),
             cookies: Cookies::new(&config.auth, origins(&config.server)),
             schemas,
+            specs: Specs::new(&config.server.public_url),
             metrics: metrics.clone(),
             limits: query_limits(&config.limits),
             rate_limits: config.rate_limits.clone(),

@@ -20,6 +20,7 @@ pub mod items;
 pub mod auth;
 pub mod project;
 pub mod server;
+pub mod specs;
 pub mod rest;
 pub mod app;
 pub mod cli;

@@ -32,7 +32,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("extensions", 6, &["flows"]),
     ("project", 6, &[]),
     ("server", 7, &[]),
-    ("rest", 7, &["server"]),
+    ("rest", 7, &["server", "specs"]),
     ("graphql", 7, &["server"]),
     ("realtime", 7, &["server"]),
     ("specs", 7, &["server"]),

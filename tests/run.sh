@@ -90,7 +90,7 @@ rule_tests() { cargo run --locked --quiet -- check collections templates/*/colle
 black_box() { TEST_DATABASES=$1 cargo test --locked --test api -- --skip across::; }
 across() { cargo test --locked --test api -- across::; }
 
-stage "tools" tests/tools.sh cargo rustfmt clippy node || finish
+stage "tools" tests/tools.sh cargo rustfmt clippy node npm || finish
 stage "format" cargo fmt --check || true
 stage "lints" cargo clippy --locked --all-targets -- -D warnings || true
 stage "documentation" documentation || true
@@ -107,6 +107,7 @@ fi
 # The drivers are tested on the servers that are there.
 stage "unit tests, golden SQL, house and licences" plain_tests || true
 stage "rule tests of the models" rule_tests || true
+stage "public SDK: types, documents, commands" tests/sdk/run.sh || true
 for database in "${databases[@]}"; do
     stage "black box on $database" black_box "$database" || true
 done

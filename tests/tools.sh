@@ -30,6 +30,7 @@ for tool in "$@"; do
                 missing+=("Node 18 or newer (this is $(node --version))")
             fi
             ;;
+        npm) need npm "npm: it comes with Node" ;;
         *) echo "tools: unknown tool '$tool'" >&2; exit 1 ;;
     esac
 done

@@ -26,10 +26,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::access::{AccessRules, Accountability, Directory};
 use crate::config::{AuthConfig, Secret};
-use crate::db::Database;
+use crate::db::{Database, Row};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::schema::Schema;
@@ -130,6 +131,32 @@ impl Authenticator {
         let found = self.store.user_by_id(schema, user).await?.filter(store::User::is_active);
         let caller = Caller::new(found.ok_or(Error::Forbidden)?, None);
         caller.speak(&self.directory(schema).await?, schema, Client::default(), now)
+    }
+
+    /// What somebody with the role of this name or key may do, whoever it is; `None` when there is no such role.
+    pub async fn stand_for_role(
+        &self,
+        schema: &Arc<Schema>,
+        role: &str,
+    ) -> Result<Option<(Arc<Accountability>, Arc<AccessRules>)>> {
+        let rows = self.store.all(schema, "directus_roles", &["id", "name"]).await?;
+        let is_meant = |row: &&Row| (0..2).any(|column| row.text(column).is_some_and(|text| **text == *role));
+        let Some(id) = rows.iter().find(is_meant).and_then(|row| row.text(0)) else { return Ok(None) };
+        let directory = self.directory(schema).await?;
+        // Nobody in particular, but somebody.
+        let nobody = Uuid::nil().to_string();
+        let who = directory.who(Some(&nobody), Some(id), None);
+        let rules = directory.rules(schema, &who);
+        let accountability = Accountability {
+            user: who.user,
+            role: who.role,
+            roles: who.roles,
+            policies: who.policies,
+            admin: who.admin,
+            app: who.app,
+            ..Accountability::default()
+        };
+        Ok(Some((Arc::new(accountability), rules)))
     }
 
     /// The key of the user with this key or e-mail.

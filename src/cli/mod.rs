@@ -7,6 +7,7 @@ mod check;
 mod doctor;
 mod explain;
 mod output;
+mod specs;
 mod user;
 
 use std::path::PathBuf;
@@ -73,6 +74,10 @@ enum Command {
     },
     /// Tell why a user may or may not do something, and the SQL it becomes.
     Explain(explain::Arguments),
+    /// Print the OpenAPI document of the model.
+    Openapi(specs::OpenApi),
+    /// Print TypeScript types of the model, for the public SDK.
+    Types,
     /// Try the rule tests of the files in a throwaway database.
     Check {
         /// Folders of collections; COLLECTIONS_PATH when none is named.
@@ -180,6 +185,8 @@ async fn dispatch(command: Command, config: Config) -> Result<Outcome> {
         }
         Command::User { command } => return user::run(&app, command).await,
         Command::Explain(arguments) => return explain::run(&app, arguments).await,
+        Command::Openapi(arguments) => return specs::openapi(&app, arguments).await,
+        Command::Types => return specs::types(&app).await,
         Command::Schema { .. } | Command::Settings | Command::Check { .. } | Command::Doctor => {}
     }
     Ok(Outcome::Done)

@@ -11,6 +11,7 @@ mod providers;
 mod route;
 mod service;
 mod shares;
+mod specs;
 mod users;
 
 use std::borrow::Cow;
@@ -27,6 +28,7 @@ use crate::project::SchemaStore;
 use crate::query::QueryLimits;
 use crate::schema::Schema;
 use crate::server::{Answer, Call, Credentials, RouteClass, Routes};
+use crate::specs::Specs;
 use crate::telemetry::Metrics;
 
 pub use auth::Cookies;
@@ -51,6 +53,8 @@ pub struct Api {
     pub cookies: Cookies,
     /// The model.
     pub schemas: Arc<SchemaStore>,
+    /// Descriptions of the API.
+    pub specs: Specs,
     /// Figures.
     pub metrics: Metrics,
     /// Limits of queries.
@@ -131,6 +135,10 @@ impl Api {
             Route::Info => {
                 self.administrator(call).await?;
                 Ok(service::info(self))
+            }
+            Route::OpenApi => {
+                let ctx = self.context(call).await?;
+                Ok(specs::openapi(self, &ctx))
             }
             Route::Metrics => {
                 self.administrator(call).await?;

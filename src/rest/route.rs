@@ -49,6 +49,8 @@ pub(super) enum Route<'a> {
     Health,
     /// `/server/info`
     Info,
+    /// `/server/specs/oas`
+    OpenApi,
     /// `/tablature/explain`
     Explain,
     /// `/metrics`
@@ -121,6 +123,7 @@ impl<'a> Route<'a> {
                 "info" => Route::Info,
                 _ => return None,
             },
+            [a, b, c] if a == "server" && b == "specs" && c == "oas" => Route::OpenApi,
             [a] if a == "metrics" => Route::Metrics,
             [a, b] if a == "tablature" && b == "explain" => Route::Explain,
             [list] => Route::System(find_system(list)?),
@@ -154,6 +157,7 @@ impl<'a> Route<'a> {
             Route::Ping => "/server/ping",
             Route::Health => "/server/health",
             Route::Info => "/server/info",
+            Route::OpenApi => "/server/specs/oas",
             Route::Explain => "/tablature/explain",
             Route::Metrics => "/metrics",
         }
@@ -185,6 +189,7 @@ impl<'a> Route<'a> {
             | Route::Ping
             | Route::Health
             | Route::Info
+            | Route::OpenApi
             | Route::Explain
             | Route::Metrics => "GET, HEAD",
         }

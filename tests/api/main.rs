@@ -40,6 +40,7 @@ mod schema_errors;
 mod shares;
 mod shutdown;
 mod singleton;
+mod specs;
 mod statements;
 mod validation;
 mod tenancy;

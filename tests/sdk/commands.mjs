@@ -1,0 +1,304 @@
+// Every REST command of the public SDK, called against a server of its own. A command that nobody calls fails this test.
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as sdk from '@directus/sdk';
+import { ADMIN, serve } from './binary.mjs';
+import { notYet } from './not-yet.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+/** Names of the commands that the SDK exports, as its own declarations list them. */
+function commands() {
+  const text = readFileSync(join(here, 'node_modules/@directus/sdk/dist/index.d.ts'), 'utf8');
+  const names = [...text.matchAll(/import \{ ([^}]*) \} from "\.\/rest\/(commands|helpers)\/[^"]*"/g)]
+    .flatMap(([, list]) => list.split(',').map((name) => name.trim()));
+  return names.filter((name) => typeof sdk[name] === 'function');
+}
+
+const called = new Set();
+/** The SDK, noting which commands are called. */
+const s = new Proxy(sdk, {
+  get(target, name) {
+    const value = target[name];
+    if (typeof value !== 'function') return value;
+    return (...args) => { called.add(name); return value(...args); };
+  },
+});
+
+/** A mail server that keeps letters. */
+async function mailbox() {
+  const letters = [];
+  const server = createServer((socket) => {
+    let isLetter = false;
+    let text = '';
+    let buffered = '';
+    socket.write('220 mail\r\n');
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => {
+      buffered += bytes.toString('latin1');
+      for (let end = buffered.indexOf('\r\n'); end >= 0; end = buffered.indexOf('\r\n')) {
+        const line = buffered.slice(0, end);
+        buffered = buffered.slice(end + 2);
+        if (isLetter && line === '.') {
+          letters.push(text);
+          [isLetter, text] = [false, ''];
+          socket.write('250 kept\r\n');
+        } else if (isLetter) text += `${line}\n`;
+        else if (/^DATA/i.test(line)) { isLetter = true; socket.write('354 go on\r\n'); }
+        else if (/^QUIT/i.test(line)) socket.end('221 bye\r\n');
+        else socket.write('250 ok\r\n');
+      }
+    });
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const letter = async (to) => {
+    for (let tries = 0; tries < 100; tries++) {
+      const at = letters.findIndex((text) => text.includes(to));
+      if (at >= 0) return letters.splice(at, 1)[0].replace(/=\n/g, '').replace(/=3D/g, '=');
+      await new Promise((next) => setTimeout(next, 100));
+    }
+    throw new Error(`no letter to ${to}`);
+  };
+  return { port: server.address().port, close: () => server.close(), letter };
+}
+
+/** The code of a second factor for this moment. */
+function code(secret, now = Date.now()) {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  const bits = [...secret].map((letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0')).join('');
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(now / 30000)));
+  const digest = createHmac('sha1', key).update(counter).digest();
+  const at = digest[19] & 15;
+  return String((digest.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0');
+}
+
+const mail = await mailbox();
+const server = await serve(join(here, 'model'), {
+  EMAIL_TRANSPORT: 'smtp',
+  EMAIL_SMTP_HOST: '127.0.0.1',
+  EMAIL_SMTP_PORT: String(mail.port),
+  EMAIL_SMTP_IGNORE_TLS: 'true',
+  EMAIL_FROM: 'server@example.com',
+  USER_INVITE_URL_ALLOW_LIST: 'http://app.example.com/invite',
+  PASSWORD_RESET_URL_ALLOW_LIST: 'http://app.example.com/reset',
+  USER_REGISTER_URL_ALLOW_LIST: 'http://app.example.com/register',
+  FILES_IMPORT_IP_ALLOW_LIST: '127.0.0.1',
+  IMPORT_IP_DENY_LIST: '192.0.2.1',
+});
+const visitor = s.createDirectus(server.url).with(s.rest());
+const signIn = (login) => visitor.request(s.login(login, { mode: 'json' }));
+const client = (token) => s.createDirectus(server.url).with(s.staticToken(token)).with(s.rest());
+let tokens = await signIn(ADMIN);
+let admin = client(tokens.access_token);
+const me = await admin.request(s.readMe({ fields: ['id', 'email', 'role'] }));
+
+const refusedWith = async (status, promise) => {
+  const error = await promise.then(() => null, (error) => error);
+  assert.equal(error?.response?.status, status, `expected ${status}, got ${JSON.stringify(error?.errors ?? error)}`);
+  return error.errors[0].extensions.code;
+};
+
+const subjects = {
+  async server() {
+    assert.equal(await visitor.request(s.serverPing()), 'pong');
+    assert.equal((await visitor.request(s.serverHealth())).status, 'ok');
+    assert.equal(typeof (await admin.request(s.serverInfo())).version, 'string');
+    const document = await admin.request(s.readOpenApiSpec());
+    assert.ok(document.paths['/items/articles'].get);
+    const ofVisitor = await visitor.request(s.readOpenApiSpec());
+    assert.equal(ofVisitor.paths['/items/articles'], undefined);
+    assert.deepEqual(await visitor.request(s.readProviders()), []);
+  },
+
+  async items() {
+    const one = await admin.request(s.createItem('articles', { title: 'one', price: '1.50', labels: ['a', 'b'] }));
+    assert.deepEqual([one.title, one.price, one.labels, one.status], ['one', '1.50', ['a', 'b'], 'draft']);
+    const many = await admin.request(s.createItems('articles', [{ title: 'two' }, { title: 'three' }], { fields: ['id', 'title'] }));
+    assert.deepEqual(many.map((item) => item.title), ['two', 'three']);
+    const found = await admin.request(s.readItems('articles', { filter: { title: { _starts_with: 't' } }, sort: ['-title'], fields: ['title'] }));
+    assert.deepEqual(found, [{ title: 'two' }, { title: 'three' }]);
+    const searched = await admin.request(s.withSearch(s.readItems('articles', { filter: { id: { _eq: one.id } }, fields: ['id'] })));
+    assert.deepEqual(searched, [{ id: one.id }]);
+    assert.equal((await admin.request(s.readItem('articles', one.id))).title, 'one');
+    assert.equal((await admin.request(s.updateItem('articles', one.id, { title: 'uno' }))).title, 'uno');
+    const both = await admin.request(s.updateItems('articles', many.map((item) => item.id), { status: 'published' }, { fields: ['status'] }));
+    assert.deepEqual(both, [{ status: 'published' }, { status: 'published' }]);
+    const batch = await admin.request(s.updateItemsBatch('articles', many.map(({ id }, at) => ({ id, sort: 2 - at })), { fields: ['sort'] }));
+    assert.deepEqual(batch, [{ sort: 1 }, { sort: 2 }], 'in the order of the collection');
+    assert.deepEqual(await admin.request(s.aggregate('articles', { aggregate: { count: '*' } })), [{ count: '3' }]);
+    await admin.request(s.utilitySort('articles', many[0].id, many[1].id));
+    const sorted = await admin.request(s.readItems('articles', { filter: { id: { _in: many.map((item) => item.id) } }, sort: ['sort'], fields: ['title'] }));
+    assert.deepEqual(sorted, [{ title: 'two' }, { title: 'three' }]);
+    await admin.request(s.deleteItem('articles', one.id));
+    assert.equal(await refusedWith(403, admin.request(s.readItem('articles', one.id))), 'FORBIDDEN');
+    await admin.request(s.deleteItems('articles', many.map((item) => item.id)));
+    assert.deepEqual(await admin.request(s.readItems('articles')), []);
+    assert.equal((await admin.request(s.updateSingleton('site', { title: 'Home' }))).title, 'Home');
+    assert.equal((await admin.request(s.readSingleton('site'))).title, 'Home');
+    const endpoint = await admin.request(s.customEndpoint({ path: '/items/site', method: 'GET' }));
+    assert.equal(endpoint.title, 'Home');
+    assert.equal(await refusedWith(403, visitor.request(s.readItems('articles'))), 'FORBIDDEN');
+    assert.deepEqual(await visitor.request(s.withToken(tokens.access_token, s.readItems('articles'))), []);
+    let sent;
+    await admin.request(s.withOptions(s.readItems('articles'), (options) => { sent = options.method; return options; }));
+    assert.equal(sent, 'GET');
+  },
+
+  /** Collections with the same nine commands each: made, read, changed and removed one by one and together. */
+  async families() {
+    const dashboard = has('createDashboard') ? await admin.request(s.createDashboard({ name: 'of panels' })) : null;
+    const flow = has('createFlow') ? await admin.request(s.createFlow({ name: 'of operations', trigger: 'manual' })) : null;
+    const article = await admin.request(s.createItem('articles', { title: 'of families' }));
+    const role = await admin.request(s.createRole({ name: 'of families' }));
+    const policy = await admin.request(s.createPolicy({ name: 'of families' }));
+    let number = 0;
+    const next = () => ++number;
+    const families = [
+      ['Comment', 'Comments', () => ({ collection: 'articles', item: String(article.id), comment: `c${next()}` }), { comment: 'changed' }],
+      ['ContentVersion', 'ContentVersions', () => ({ key: `k${next()}`, name: 'v', collection: 'articles', item: String(article.id) }), { name: 'changed' }],
+      ['Dashboard', 'Dashboards', () => ({ name: `d${next()}` }), { note: 'changed' }],
+      ['Flow', 'Flows', () => ({ name: `f${next()}`, trigger: 'manual' }), { description: 'changed' }],
+      ['Folder', 'Folders', () => ({ name: `f${next()}` }), { name: 'changed' }],
+      ['Notification', 'Notifications', () => ({ subject: `n${next()}`, recipient: me.id }), { message: 'changed' }],
+      ['Operation', 'Operations', () => ({ key: `o${next()}`, type: 'log', position_x: 1, position_y: 1, flow: flow?.id }), { name: 'changed' }],
+      ['Panel', 'Panels', () => ({ dashboard: dashboard?.id, type: 'label', position_x: 1, position_y: next(), width: 4, height: 4 }), { note: 'changed' }],
+      ['Permission', 'Permissions', () => ({ policy: policy.id, collection: 'articles', action: 'read', fields: ['*'] }), { fields: ['id'] }],
+      ['Policy', 'Policies', () => ({ name: `p${next()}` }), { description: 'changed' }],
+      ['Preset', 'Presets', () => ({ collection: 'articles', bookmark: `b${next()}`, user: me.id }), { search: 'changed' }],
+      ['Role', 'Roles', () => ({ name: `r${next()}` }), { description: 'changed' }],
+      ['Share', 'Shares', () => ({ name: `s${next()}`, collection: 'articles', item: String(article.id), role: role.id }), { name: 'changed' }],
+      ['Translation', 'Translations', () => ({ language: 'fr-FR', key: `t${next()}`, value: 'v' }), { value: 'changed' }],
+      ['User', 'Users', () => ({ email: `u${next()}@example.com`, role: role.id }), { title: 'changed' }],
+    ];
+    for (const [single, plural, item, change] of families) {
+      if (!has(`create${single}`)) continue;
+      const [field, value] = Object.entries(change)[0];
+      const one = await admin.request(s[`create${single}`](item()));
+      assert.ok(one.id, `create${single} answers with the item`);
+      const many = await admin.request(s[`create${plural}`]([item(), item()]));
+      assert.equal(many.length, 2, `create${plural}`);
+      const ids = many.map(({ id }) => id);
+      assert.equal((await admin.request(s[`read${single}`](one.id, { fields: ['id'] }))).id, one.id, `read${single}`);
+      const read = await admin.request(s[`read${plural}`]({ filter: { id: { _in: ids } }, fields: ['id'] }));
+      assert.deepEqual(new Set(read.map(({ id }) => id)), new Set(ids), `read${plural}`);
+      assert.deepEqual((await admin.request(s[`update${single}`](one.id, change)))[field], value, `update${single}`);
+      const changed = await admin.request(s[`update${plural}`](ids, change));
+      assert.deepEqual(changed.map((item) => item[field]), [value, value], `update${plural}`);
+      const batch = await admin.request(s[`update${plural}Batch`](ids.map((id) => ({ id, ...change }))));
+      assert.equal(batch.length, 2, `update${plural}Batch`);
+      await admin.request(s[`delete${single}`](one.id));
+      assert.equal(await refusedWith(403, admin.request(s[`read${single}`](one.id))), 'FORBIDDEN');
+      await admin.request(s[`delete${plural}`](ids));
+      const left = await admin.request(s[`read${plural}`]({ filter: { id: { _in: ids } } }));
+      assert.deepEqual(left, [], `delete${plural}`);
+    }
+    await admin.request(s.deleteItem('articles', article.id));
+  },
+
+  async history() {
+    const { id } = await admin.request(s.createItem('topics', { name: 'of history' }));
+    const filter = { collection: { _eq: 'topics' }, item: { _eq: String(id) } };
+    const [activity] = await admin.request(s.readActivities({ filter }));
+    assert.equal(activity.action, 'create');
+    assert.equal((await admin.request(s.readActivity(activity.id))).item, String(id));
+    const [revision] = await admin.request(s.readRevisions({ filter }));
+    assert.equal((await admin.request(s.readRevision(revision.id))).data.name, 'of history');
+  },
+
+  async signingIn() {
+    const refreshed = await visitor.request(s.refresh({ mode: 'json', refresh_token: tokens.refresh_token }));
+    assert.ok(refreshed.access_token);
+    await visitor.request(s.logout({ mode: 'json', refresh_token: refreshed.refresh_token }));
+    await refusedWith(401, visitor.request(s.refresh({ mode: 'json', refresh_token: refreshed.refresh_token })));
+    tokens = await signIn(ADMIN);
+    admin = client(tokens.access_token);
+  },
+
+  async people() {
+    const role = await admin.request(s.createRole({ name: 'of people' }));
+    const policy = await admin.request(s.createPolicy({ name: 'of people', app_access: true, roles: [{ role: role.id }] }));
+    await admin.request(s.createPermission({
+      policy: policy.id, collection: 'directus_users', action: 'update', permissions: { id: { _eq: '$CURRENT_USER' } }, fields: ['tfa_secret'],
+    }));
+    await admin.request(s.inviteUser('invited@example.com', role.id, 'http://app.example.com/invite'));
+    const link = /token=([\w.-]+)/.exec(await mail.letter('invited@example.com'))[1];
+    await visitor.request(s.acceptUserInvite(link, 'Invited-Passw0rd'));
+    const invited = await signIn({ email: 'invited@example.com', password: 'Invited-Passw0rd' });
+    const own = client(invited.access_token);
+    assert.equal((await own.request(s.readMe({ fields: ['email'] }))).email, 'invited@example.com');
+    assert.equal((await own.request(s.updateMe({ first_name: 'In' }, { fields: ['first_name'] }))).first_name, 'In');
+
+    const made = await own.request(s.generateTwoFactorSecret('Invited-Passw0rd'));
+    await own.request(s.enableTwoFactor(made.secret, code(made.secret)));
+    const login = { email: 'invited@example.com', password: 'Invited-Passw0rd' };
+    assert.equal(await refusedWith(401, signIn(login)), 'INVALID_OTP');
+    // Each code counts once, and that of the next half minute is good already.
+    await own.request(s.disableTwoFactor(code(made.secret, Date.now() + 30000)));
+    await signIn(login);
+
+    if (has('registerUser')) {
+      await admin.request(s.customEndpoint({ path: '/settings', method: 'PATCH', body: JSON.stringify({ public_registration: true }) }));
+      await visitor.request(s.registerUser('new@example.com', 'Newcomer-Passw0rd', { verification_url: 'http://app.example.com/register' }));
+      const verify = /token=([\w.-]+)/.exec(await mail.letter('new@example.com'))[1];
+      await visitor.request(s.registerUserVerify(verify)).catch(() => {});
+      await signIn({ email: 'new@example.com', password: 'Newcomer-Passw0rd' });
+    }
+
+    await visitor.request(s.passwordRequest('invited@example.com', 'http://app.example.com/reset'));
+    const reset = /token=([\w.-]+)/.exec(await mail.letter('invited@example.com'))[1];
+    await visitor.request(s.passwordReset(reset, 'Another-Passw0rd'));
+    await refusedWith(401, signIn({ email: 'invited@example.com', password: 'Invited-Passw0rd' }));
+  },
+
+  async shares() {
+    const role = await admin.request(s.createRole({ name: 'of shares' }));
+    const policy = await admin.request(s.createPolicy({ name: 'of shares', roles: [{ role: role.id }] }));
+    await admin.request(s.createPermission({ policy: policy.id, collection: 'topics', action: 'read', fields: ['*'] }));
+    const topic = await admin.request(s.createItem('topics', { name: 'shared' }));
+    const share = await admin.request(s.createShare({ name: 's', collection: 'topics', item: String(topic.id), role: role.id, password: 'open' }));
+    const info = await visitor.request(s.readShareInfo(share.id));
+    assert.equal(info.collection, 'topics');
+    const opened = await visitor.request(s.authenticateShare(share.id, 'open', 'json'));
+    assert.equal((await client(opened.access_token).request(s.readItem('topics', topic.id))).name, 'shared');
+    await admin.request(s.inviteShare(share.id, ['reader@example.com']));
+    assert.match(await mail.letter('reader@example.com'), new RegExp(share.id));
+  },
+};
+
+/** Whether a command is expected to work. */
+function has(name) {
+  return !(name in notYet);
+}
+
+const all = commands();
+assert.ok(all.length > 200, `${all.length} commands are found`);
+const failures = [];
+const only = process.argv.slice(2);
+for (const [name, scenario] of Object.entries(subjects)) {
+  if (only.length > 0 && !only.includes(name)) continue;
+  try {
+    await scenario();
+    console.log(`ok      ${name}`);
+  } catch (error) {
+    failures.push(name);
+    const told = error.errors ? `${error.response?.url} ${JSON.stringify(error.errors)}` : error.stack;
+    console.log(`FAILED  ${name}: ${told}`);
+  }
+}
+if (only.length === 0) {
+  const forgotten = all.filter((name) => !called.has(name) && has(name));
+  assert.deepEqual(forgotten, [], 'commands that nobody calls');
+  const strange = Object.keys(notYet).filter((name) => !all.includes(name) || called.has(name));
+  assert.deepEqual(strange, [], 'commands that are called or unknown, and yet listed as not built');
+}
+console.log(`${called.size} functions called, ${all.length} commands, ${Object.keys(notYet).length} not built`);
+server.stop();
+mail.close();
+if (failures.length > 0) console.log(server.log().slice(-3000));
+process.exit(failures.length > 0 ? 1 : 0);

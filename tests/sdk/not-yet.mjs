@@ -1,0 +1,31 @@
+// Commands of the SDK that the server does not answer, and why. Whoever builds one takes it from this list and calls it in
+// commands.mjs.
+const of = (why, ...names) => Object.fromEntries(names.map((name) => [name, why]));
+const nine = (single, plural = `${single}s`) => [
+  ...['create', 'read', 'update', 'delete'].flatMap((verb) => [`${verb}${single}`, `${verb}${plural}`]),
+  `update${plural}Batch`,
+];
+
+export const notYet = {
+  ...of('services of others, which the server does not speak to',
+    'createDeployment', 'readDeployments', 'readDeployment', 'readDeploymentDashboard', 'readDeploymentProjects',
+    'readDeploymentProject', 'readDeploymentRuns', 'readDeploymentRun', 'readDeploymentRunStats', 'updateDeployment',
+    'updateDeploymentProjects', 'deleteDeployment', 'triggerDeployment', 'cancelDeployment',
+    'readRegistryExtensions', 'readRegistryExtension', 'readRegistryAccount', 'installRegistryExtension',
+    'reinstallRegistryExtension', 'uninstallRegistryExtension'),
+  ...of('GraphQL', 'readGraphqlSdl'),
+  ...of('running flows', 'triggerFlow'),
+  ...of('the schema over the API', 'createCollection', 'readCollections', 'readCollection', 'updateCollection',
+    'updateCollectionsBatch', 'deleteCollection', 'createField', 'readFields', 'readFieldsByCollection', 'readField',
+    'updateField', 'updateFields', 'deleteField', 'createRelation', 'readRelations', 'readRelationByCollection', 'readRelation',
+    'updateRelation', 'deleteRelation', 'schemaSnapshot', 'schemaDiff', 'schemaApply'),
+  ...of('files', 'uploadFiles', 'importFile', 'readFiles', 'readFile', 'updateFile', 'updateFiles', 'updateFilesBatch',
+    'deleteFile', 'deleteFiles', 'readAssetRaw', 'readAssetBlob', 'readAssetArrayBuffer', 'downloadFilesZip',
+    'downloadFolderZip'),
+  ...of('system collections', ...nine('Comment'), ...nine('ContentVersion'), 'saveToContentVersion', 'compareContentVersion',
+    'promoteContentVersion', ...nine('Dashboard'), ...nine('Flow'), ...nine('Operation'), ...nine('Panel'), ...nine('Preset'),
+    ...nine('Notification'), ...nine('Translation'), 'readSettings', 'updateSettings', 'readExtensions', 'updateExtension',
+    'deleteExtension', 'clearCache', 'randomString', 'readUserPermissions', 'readItemPermissions', 'readPolicyGlobals',
+    'readRolesMe', 'registerUser', 'registerUserVerify'),
+  ...of('import and export', 'utilsImport', 'utilsImportBatch', 'utilsExport'),
+};
