@@ -101,6 +101,17 @@ pub enum Error {
         /// The field.
         field: String,
     },
+    /// The item is not as the caller knows it.
+    #[error("The item has changed since it was read, or is gone.")]
+    PreconditionFailed,
+    /// One operation of several cannot be done, so that none was.
+    #[error("{error}")]
+    InOperation {
+        /// Its number, from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
     /// A limit of the server is passed.
     #[error("{limit} is exceeded: at most {most} allowed.")]
     LimitExceeded {
@@ -208,6 +219,20 @@ impl Error {
         }
     }
 
+    /// The same as a refusal of one operation of several. What is no fault of the operation, or is tried again, stays as it is.
+    pub fn in_operation(self, index: usize) -> Self {
+        match self {
+            Error::Several(all) => {
+                Error::Several(all.into_iter().map(|error| error.in_operation(index)).collect())
+            }
+            Error::Deadlock
+            | Error::Internal { .. }
+            | Error::ServiceUnavailable { .. }
+            | Error::StatementTimeout { .. } => self,
+            error => Error::InOperation { index, error: Box::new(error) },
+        }
+    }
+
     /// The stable code, as it stands in `extensions.code`.
     pub fn code(&self) -> &'static str {
         match self {
@@ -224,6 +249,8 @@ impl Error {
             Error::NotNullViolation { .. } => "NOT_NULL_VIOLATION",
             Error::ValueOutOfRange { .. } => "VALUE_OUT_OF_RANGE",
             Error::ValueTooLong { .. } => "VALUE_TOO_LONG",
+            Error::PreconditionFailed => "PRECONDITION_FAILED",
+            Error::InOperation { error, .. } => error.code(),
             Error::LimitExceeded { .. } => "LIMIT_EXCEEDED",
             Error::UnsupportedMediaType { .. } => "UNSUPPORTED_MEDIA_TYPE",
             Error::UnprocessableContent { .. } => "UNPROCESSABLE_CONTENT",
@@ -262,6 +289,11 @@ impl Error {
             | Error::ValueTooLong { collection, field } => {
                 json!({ "collection": collection, "field": field })
             }
+            Error::InOperation { index, error } => {
+                let mut map = error.extensions();
+                map.insert("operation".to_owned(), json!(index));
+                return map;
+            }
             Error::LimitExceeded { limit, most } => json!({ "limit": limit, "most": most }),
             Error::UnsupportedMediaType { media_type } => json!({ "mediaType": media_type }),
             Error::RequestsExceeded { limit, reset, .. } => {
@@ -275,6 +307,7 @@ impl Error {
             }
             Error::Internal { id, .. } => json!({ "id": id.to_string() }),
             Error::Forbidden
+            | Error::PreconditionFailed
             | Error::InvalidProvider
             | Error::InvalidCredentials
             | Error::InvalidOtp

@@ -58,10 +58,22 @@ pub(super) fn makes_administrators(collection: &str) -> bool {
 
 /// Judges what a write says about users, and turns tokens into what is kept of them.
 pub(super) async fn check(service: &ItemsService, ctx: &Context, prepared: &mut Prepared) -> Result<()> {
-    let Some(fields) = Fields::of(&ctx.schema) else { return Ok(()) };
+    let passwords = judge(ctx, &mut |visit| prepared.for_each_item(visit))?;
+    if passwords.is_empty() {
+        return Ok(());
+    }
+    service.check_passwords(&ctx.schema, &passwords).await
+}
+
+/// A way to show every item of a write, nested ones included.
+type EachItem<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&mut ItemWrite));
+
+/// The same without the database: gives the passwords that the policy has to be asked about.
+pub(super) fn judge(ctx: &Context, each_item: EachItem<'_>) -> Result<Vec<Arc<str>>> {
+    let Some(fields) = Fields::of(&ctx.schema) else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
     let mut passwords: Vec<Arc<str>> = Vec::new();
-    prepared.for_each_item(&mut |item| {
+    each_item(&mut |item| {
         if item.collection != fields.collection {
             return;
         }
@@ -81,15 +93,12 @@ pub(super) async fn check(service: &ItemsService, ctx: &Context, prepared: &mut 
         }
     });
     Error::from_findings(findings)?;
-    if passwords.is_empty() {
-        return Ok(());
-    }
     // A hash comes from another installation; only those who may do everything bring such.
     passwords.retain(|password| !(hashing::is_hash(password) && ctx.accountability.admin));
     if passwords.iter().any(|password| hashing::is_hash(password)) {
         return Err(Error::payload("\"password\" must be a password, not its hash."));
     }
-    service.check_passwords(&ctx.schema, &passwords).await
+    Ok(passwords)
 }
 
 /// What is kept of a token that a request sets.

@@ -8,16 +8,18 @@ use jiff::SignedDuration;
 
 use super::idempotency::{self, IdempotencyKey, StoredAnswer};
 use super::nested::key_text;
+use super::precondition::{Condition, Precondition};
 use super::read::{Compiled, compile};
-use super::run::Run;
+use super::run::{Run, RunContext};
 use super::service::ItemsService;
+use super::steps::Steps;
 use super::write::{Operation, Prepared};
 use crate::access::Context;
-use crate::db::JsonBytes;
+use crate::db::{JsonBytes, Transaction};
 use crate::error::{Error, Result};
 use crate::events::ItemEvent;
 use crate::filter::Scalar;
-use crate::query::{Query, Selection};
+use crate::query::{Query, QueryLimits, Selection};
 use crate::sql::{Dialect, journal as statements};
 
 /// Answers are kept this long.
@@ -46,12 +48,65 @@ enum Answer {
     Items(Box<Query>, Selection),
 }
 
-/// An answer, or what is still to be read for it.
-enum Body {
+/// What is done in one transaction.
+#[derive(Clone)]
+pub(super) enum Work {
+    /// One operation.
+    One(Box<One>),
+    /// Several, one after the other.
+    Many(Steps),
+}
+
+/// One operation with what is answered to it.
+#[derive(Clone)]
+pub(super) struct One {
+    collection: String,
+    prepared: Prepared,
+    answer: Option<Query>,
+    condition: Option<Condition>,
+}
+
+/// What became of it.
+enum Outcome {
+    /// It was done before.
+    Replay(WriteAnswer),
     /// The members of the answer, if it has any.
-    Ready(Option<JsonBytes>),
-    /// After the commit.
+    Done(Option<JsonBytes>),
+    /// The answer is read after the commit.
     ToRead(Compiled),
+}
+
+impl One {
+    async fn run(
+        self,
+        tx: &mut Transaction,
+        with: RunContext,
+        limits: &QueryLimits,
+        reads_now: bool,
+    ) -> Result<(Outcome, Vec<ItemEvent>)> {
+        let ctx = with.ctx.clone();
+        if let Some(condition) = &self.condition {
+            condition.check(tx, &ctx, &self.collection, limits).await?;
+        }
+        let is_single = self.prepared.is_single;
+        let mut run = Run::new(tx, with);
+        let keys = self.prepared.run(&mut run).await?;
+        let events = run.finish().await?;
+        let outcome = match choose(self.answer, &keys, is_single) {
+            Answer::Empty => Outcome::Done(None),
+            Answer::NoItems => Outcome::Done(Some(NO_ITEMS.to_vec())),
+            Answer::Items(query, selection) => {
+                match compile(&ctx, tx.dialect(), &self.collection, &selection, &query, limits) {
+                    Ok(read) if reads_now || is_at_hand(tx.dialect(), &read) => {
+                        Outcome::Done(readable(tx.read_json(&read.plan, &read.statements).await)?)
+                    }
+                    Ok(read) => Outcome::ToRead(read),
+                    Err(error) => Outcome::Done(readable(Err(error))?),
+                }
+            }
+        };
+        Ok((outcome, events))
+    }
 }
 
 /// SQLite's one writing connection has the rows in its cache, while a commit makes every other drop its own. Answers of several
@@ -74,12 +129,44 @@ impl ItemsService {
         answer: Option<Query>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<WriteAnswer> {
+        self.write_if(ctx, collection, operation, answer, idempotency, None).await
+    }
+
+    /// The same for an item that has to be as the caller knows it. Fails with `PreconditionFailed` when it is not.
+    pub async fn write_if(
+        &self,
+        ctx: &Context,
+        collection: &str,
+        operation: Operation,
+        answer: Option<Query>,
+        idempotency: Option<IdempotencyKey>,
+        precondition: Option<Precondition>,
+    ) -> Result<WriteAnswer> {
+        let query = answer.clone().unwrap_or_default();
+        let condition = precondition.map(|tags| Condition::new(tags, &operation, query)).transpose()?;
         let answer = answer.filter(|_| !matches!(operation, Operation::Delete(_)));
-        let Some(key) = idempotency else {
+        let prepare = async || {
             let prepared = self.prepare(ctx, collection, operation, false).await?;
-            let body = match self.write_and_read(ctx, collection, prepared, answer).await? {
-                Body::Ready(body) => body,
-                Body::ToRead(read) => readable(self.database.read_json(&read.plan, &read.statements).await)?,
+            Ok(Work::One(Box::new(One { collection: collection.to_owned(), prepared, answer, condition })))
+        };
+        self.once(ctx, idempotency, prepare).await
+    }
+
+    /// Does what `prepare` prepares; once, where it has a key.
+    pub(super) async fn once(
+        &self,
+        ctx: &Context,
+        idempotency: Option<IdempotencyKey>,
+        prepare: impl AsyncFnOnce() -> Result<Work>,
+    ) -> Result<WriteAnswer> {
+        let Some(key) = idempotency else {
+            let work = prepare().await?;
+            let body = match self.work(ctx, work, None).await? {
+                Outcome::Replay(answer) => return Ok(answer),
+                Outcome::Done(body) => body,
+                Outcome::ToRead(read) => {
+                    readable(self.database.read_json(&read.plan, &read.statements).await)?
+                }
             };
             return Ok(WriteAnswer { status: status(body.as_ref()), body, is_replay: false });
         };
@@ -89,98 +176,50 @@ impl ItemsService {
         if let Some(StoredAnswer { status, body }) = idempotency::find(&self.database, &key).await? {
             return Ok(WriteAnswer { status, body, is_replay: true });
         }
-        let prepared = self.prepare(ctx, collection, operation, false).await?;
-        self.write_once(ctx, collection, prepared, answer, key).await
+        let work = prepare().await?;
+        match self.work(ctx, work, Some(key)).await? {
+            Outcome::Replay(answer) => Ok(answer),
+            Outcome::Done(body) => Ok(WriteAnswer { status: status(body.as_ref()), body, is_replay: false }),
+            Outcome::ToRead(_) => {
+                Err(Error::internal(anyhow::anyhow!("an answer under a key was not read in its transaction")))
+            }
+        }
     }
 
-    /// The write, and with it the answer where that is at hand.
-    async fn write_and_read(
-        &self,
-        ctx: &Context,
-        collection: &str,
-        prepared: Prepared,
-        answer: Option<Query>,
-    ) -> Result<Body> {
+    /// The write and, where that is at hand or belongs under a key, the answer in one transaction.
+    async fn work(&self, ctx: &Context, work: Work, key: Option<IdempotencyKey>) -> Result<Outcome> {
         let with = self.run_context(ctx);
         let limits = self.settings.query.clone();
-        let collection = collection.to_owned();
         let committed = self
             .database
             .repeatable_transaction(move |tx| {
                 async move {
                     let ctx = with.ctx.clone();
-                    let is_single = prepared.is_single;
-                    let mut run = Run::new(tx, with);
-                    let keys = prepared.run(&mut run).await?;
-                    let events = run.finish().await?;
-                    let body = match choose(answer, &keys, is_single) {
-                        Answer::Empty => Body::Ready(None),
-                        Answer::NoItems => Body::Ready(Some(NO_ITEMS.to_vec())),
-                        Answer::Items(query, selection) => {
-                            match compile(&ctx, tx.dialect(), &collection, &selection, &query, &limits) {
-                                Ok(read) if is_at_hand(tx.dialect(), &read) => {
-                                    Body::Ready(readable(tx.read_json(&read.plan, &read.statements).await)?)
-                                }
-                                Ok(read) => Body::ToRead(read),
-                                Err(error) => Body::Ready(readable(Err(error))?),
-                            }
-                        }
-                    };
-                    Ok((body, events))
-                }
-                .boxed()
-            })
-            .await?;
-        let (events, body) = committed.split();
-        self.events.dispatch(events).await;
-        Ok(body)
-    }
-
-    /// The key, the write and the answer in one transaction.
-    async fn write_once(
-        &self,
-        ctx: &Context,
-        collection: &str,
-        prepared: Prepared,
-        answer: Option<Query>,
-        key: IdempotencyKey,
-    ) -> Result<WriteAnswer> {
-        let with = self.run_context(ctx);
-        let limits = self.settings.query.clone();
-        let collection = collection.to_owned();
-        let committed = self
-            .database
-            .repeatable_transaction(move |tx| {
-                async move {
-                    let ctx = with.ctx.clone();
-                    if let Some(StoredAnswer { status, body }) = idempotency::claim(tx, &ctx, &key).await? {
+                    if let Some(key) = &key
+                        && let Some(StoredAnswer { status, body }) = idempotency::claim(tx, &ctx, key).await?
+                    {
                         let replay = WriteAnswer { status, body, is_replay: true };
-                        return Ok((replay, Vec::<ItemEvent>::new()));
+                        return Ok((Outcome::Replay(replay), Vec::<ItemEvent>::new()));
                     }
-                    let is_single = prepared.is_single;
-                    let mut run = Run::new(tx, with);
-                    let keys = prepared.run(&mut run).await?;
-                    let events = run.finish().await?;
-                    let body = match choose(answer, &keys, is_single) {
-                        Answer::Empty => None,
-                        Answer::NoItems => Some(NO_ITEMS.to_vec()),
-                        Answer::Items(query, selection) => {
-                            match compile(&ctx, tx.dialect(), &collection, &selection, &query, &limits) {
-                                Ok(read) => readable(tx.read_json(&read.plan, &read.statements).await)?,
-                                Err(error) => readable(Err(error))?,
-                            }
+                    let (outcome, events) = match work {
+                        Work::One(one) => one.run(tx, with, &limits, key.is_some()).await?,
+                        Work::Many(steps) => {
+                            let mut run = Run::new(tx, with);
+                            let body = steps.run(&mut run, &limits).await?;
+                            (Outcome::Done(Some(body)), run.finish().await?)
                         }
                     };
-                    let status = status(body.as_ref());
-                    idempotency::store(tx, &key, status, body.as_deref()).await?;
-                    Ok((WriteAnswer { status, body, is_replay: false }, events))
+                    if let (Some(key), Outcome::Done(body)) = (&key, &outcome) {
+                        idempotency::store(tx, key, status(body.as_ref()), body.as_deref()).await?;
+                    }
+                    Ok((outcome, events))
                 }
                 .boxed()
             })
             .await?;
-        let (events, answer) = committed.split();
+        let (events, outcome) = committed.split();
         self.events.dispatch(events).await;
-        Ok(answer)
+        Ok(outcome)
     }
 
     /// Answers older than a day are thrown away now and then; when that fails they stay a little longer.

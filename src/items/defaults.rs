@@ -31,6 +31,14 @@ pub fn complete_new(
         let field = collection.field(*id);
         let column_type = field.column.as_ref().map_or(&ColumnType::Text, |column| &column.column_type);
         let filled = match (own, fill) {
+            // A place that is filled when the item is written; only who imports brings a number.
+            (own, Fill::Number) => {
+                let own = own.filter(|own| keeps_automatic && *own != Scalar::Null);
+                if own.is_none() {
+                    item.sent.retain(|field| field != id);
+                }
+                Some(own.unwrap_or(Scalar::Null))
+            }
             (own, Fill::Auto(auto)) => match (own, automatic(ctx, *auto, column_type, true)) {
                 (Some(own), automatic) if keeps_automatic || automatic.is_none() => Some(own),
                 (_, automatic) => Some(automatic.unwrap_or(Scalar::Null)),
@@ -66,6 +74,11 @@ pub fn complete_change(ctx: &Context, collection: &Collection, item: &mut ItemWr
     if let Some(key) = collection.key() {
         item.values.retain(|(field, _)| *field != key);
         item.sent.retain(|field| *field != key);
+    }
+    // A number is given once.
+    for (number, _) in &collection.numbers {
+        item.values.retain(|(field, _)| field != number);
+        item.sent.retain(|field| field != number);
     }
     for (id, field) in collection.fields() {
         let Some(column) = &field.column else { continue };

@@ -55,6 +55,18 @@ impl Planner<'_> {
         Ok(item)
     }
 
+    /// The same for a payload of which parts are missing: findings are not reported.
+    pub fn rehearse(
+        &mut self,
+        collection: CollectionId,
+        target: Target,
+        payload: &ItemPayload,
+    ) -> Result<ItemWrite> {
+        let item = self.item(collection, target, None, payload, &[], 0)?;
+        self.findings.clear();
+        Ok(item)
+    }
+
     /// Fails at once where the caller has no right or the payload no sense; faults of values become findings.
     fn item(
         &mut self,
@@ -171,7 +183,7 @@ impl Planner<'_> {
         let field = collection.field(id);
         let column = field.column.as_ref()?;
         // Null asks for the generated key; elsewhere it must be allowed.
-        let is_generated = matches!(column.auto, Some(Auto::Uuid | Auto::Increment));
+        let is_generated = matches!(column.auto, Some(Auto::Uuid | Auto::Increment | Auto::Number));
         if value.is_null() && !column.nullable && !is_generated {
             self.findings.push(is_null(&field.name));
             return None;

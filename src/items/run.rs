@@ -91,6 +91,7 @@ impl<'t> Run<'t> {
                 below_entries.push(self.write_to_one(item).await?);
             }
             self.stamp(&mut items).await?;
+            self.give_numbers(&mut items).await?;
             self.check_new_shares(&items).await?;
             let keys = self.insert_rows(&items).await?;
             if let Some(first) = items.first() {

@@ -46,6 +46,8 @@ pub enum Fill {
     Database,
     /// The number that the database counts.
     Counted,
+    /// The next of a series, known inside the transaction.
+    Number,
     /// Nothing: the request is refused.
     Required,
 }
@@ -221,6 +223,7 @@ fn fill(column: &Column) -> Fill {
     match (&column.auto, &column.default) {
         (Some(Auto::Uuid), _) => Fill::Uuid,
         (Some(Auto::Increment), _) => Fill::Counted,
+        (Some(Auto::Number), _) => Fill::Number,
         (Some(auto), _) => Fill::Auto(*auto),
         (None, Some(DefaultValue::Now)) => Fill::Now,
         (None, Some(DefaultValue::Uuid)) => Fill::Uuid,

@@ -1,28 +1,24 @@
 //! A write, from payload to answer, as one visible list of steps: see `ItemsService::carry_out`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::accounts;
 use super::hashing;
-use super::nested::{ItemPayload, Planner, key_json, key_text, key_value};
-use super::plan::{ItemWrite, Target};
-use super::read::compile;
-use super::rights;
-use super::run::{Run, RunContext, first_value, key_field};
+use super::nested::{ItemPayload, key_json};
+use super::plan::ItemWrite;
+use super::run::{Run, RunContext, first_value};
 use super::service::ItemsService;
 use crate::access::{Action, Context};
 use crate::error::{Error, Result};
 use crate::events::EventAction;
-use crate::filter::{Scalar, Target as FilterTarget};
-use crate::query::{Meta, Plan, Query, Selection};
+use crate::filter::Scalar;
+use crate::query::Query;
 use crate::schema::{Collection, CollectionId, ColumnType};
 use crate::sql::Statement;
-use crate::sql::write as statements;
 
 /// What is to be done.
 #[derive(Debug, Clone)]
@@ -61,16 +57,16 @@ pub struct Written {
     pub is_single: bool,
 }
 
-/// A write that has passed every check that needs no database.
+/// A write that has passed every check that needs no database; see `prepare`.
 #[derive(Clone)]
 pub(super) struct Prepared {
     pub collection: CollectionId,
     pub is_single: bool,
-    work: Work,
+    pub work: Work,
 }
 
 #[derive(Clone)]
-enum Work {
+pub(super) enum Work {
     Create(Vec<ItemWrite>),
     Update(Box<ItemWrite>, Keys),
     UpdateEach(Vec<ItemWrite>),
@@ -81,7 +77,7 @@ enum Work {
 
 /// The keys of the items meant.
 #[derive(Clone)]
-enum Keys {
+pub(super) enum Keys {
     /// These.
     Known(Vec<Scalar>),
     /// Those in this column of what the statement finds.
@@ -122,93 +118,20 @@ impl ItemsService {
         operation: Operation,
         keeps_automatic: bool,
     ) -> Result<Prepared> {
-        let id = ctx.schema.find(collection).ok_or(Error::Forbidden)?;
-        let (action, event) = match &operation {
-            Operation::Create(_) | Operation::CreateMany(_) => (Action::Create, EventAction::Create),
-            Operation::Update(..) | Operation::UpdateEach(_) => (Action::Update, EventAction::Update),
-            Operation::Delete(_) => (Action::Delete, EventAction::Delete),
-        };
-        rights::allowed(ctx, id, action)?;
-        let collection = ctx.schema.collection(id);
-        key_field(collection)?;
-        let operation = self.ask_hooks(ctx, collection, event, operation).await?;
-        let rules = self.rules(&ctx.schema);
-        let mut planner = Planner {
-            ctx,
-            rules: &rules,
-            max_depth: self.settings.max_relational_depth,
-            keeps_automatic,
-            findings: Vec::new(),
-        };
-        let mut prepared = self.plan(&mut planner, collection, id, operation)?;
+        let shaper = self.shaper(ctx);
+        let id = shaper.admit(ctx, collection, operation.action())?;
+        let operation = self.ask_hooks(ctx, ctx.schema.collection(id), operation).await?;
+        let mut prepared = shaper.shape(ctx, id, operation, keeps_automatic)?;
         accounts::check(self, ctx, &mut prepared).await?;
         prepared.hash_secrets(ctx).await?;
         Ok(prepared)
     }
 
-    fn plan(
-        &self,
-        planner: &mut Planner<'_>,
-        collection: &Collection,
-        id: CollectionId,
-        operation: Operation,
-    ) -> Result<Prepared> {
-        let dialect = self.database.dialect();
-        let (is_single, work) = match operation {
-            Operation::Create(payload) if collection.singleton => {
-                let item = planner.plan(id, Target::Upsert, None, &payload)?;
-                let statement = statements::select_first_key(dialect, collection, key_field(collection)?);
-                (true, Work::Singleton(Box::new(item), statement))
-            }
-            Operation::Create(payload) => {
-                (true, Work::Create(vec![planner.plan(id, Target::Create, None, &payload)?]))
-            }
-            Operation::CreateMany(payloads) => {
-                self.check_batch(payloads.len())?;
-                let items = payloads.iter().map(|payload| planner.plan(id, Target::Create, None, payload));
-                (false, Work::Create(items.collect::<Result<_>>()?))
-            }
-            Operation::Update(Targets::Singleton, payload) => {
-                let item = planner.plan(id, Target::Upsert, None, &payload)?;
-                let statement = statements::select_first_key(dialect, collection, key_field(collection)?);
-                (true, Work::Singleton(Box::new(item), statement))
-            }
-            Operation::Update(targets, payload) => {
-                let (is_single, keys) = self.keys(planner.ctx, collection, targets)?;
-                let item = planner.plan(id, Target::Update, None, &payload)?;
-                (is_single, Work::Update(Box::new(item), keys))
-            }
-            Operation::UpdateEach(payloads) => {
-                self.check_batch(payloads.len())?;
-                let key_name = &collection.field(key_field(collection)?).name;
-                let mut items = Vec::with_capacity(payloads.len());
-                for payload in &payloads {
-                    let key = payload.get(&**key_name).filter(|key| !key.is_null()).ok_or_else(|| {
-                        Error::payload(format_args!("Every item needs its primary key \"{key_name}\""))
-                    })?;
-                    let key = key_value(collection, key)?;
-                    items.push(planner.plan(id, Target::Update, Some(key), payload)?);
-                }
-                (false, Work::UpdateEach(items))
-            }
-            Operation::Delete(Targets::Singleton) => {
-                let statement = statements::select_first_key(dialect, collection, key_field(collection)?);
-                (true, Work::DeleteSingleton(statement))
-            }
-            Operation::Delete(targets) => {
-                let (is_single, keys) = self.keys(planner.ctx, collection, targets)?;
-                (is_single, Work::Delete(keys))
-            }
-        };
-        Ok(Prepared { collection: id, is_single, work })
-    }
-
     /// Blocking hooks see each payload; what they give back is checked like any other.
-    async fn ask_hooks(
+    pub(super) async fn ask_hooks(
         &self,
         ctx: &Context,
         collection: &Collection,
-        action: EventAction,
         operation: Operation,
     ) -> Result<Operation> {
         let hooks = self.events.hooks();
@@ -216,6 +139,11 @@ impl ItemsService {
             return Ok(operation);
         }
         let name = &collection.name;
+        let action = match operation.action() {
+            Action::Create => EventAction::Create,
+            Action::Delete => EventAction::Delete,
+            Action::Read | Action::Update | Action::Share => EventAction::Update,
+        };
         Ok(match operation {
             Operation::Create(payload) => Operation::Create(hooks.filter(ctx, name, action, payload).await?),
             Operation::Update(targets, payload) => {
@@ -240,66 +168,6 @@ impl ItemsService {
                 Operation::Delete(targets)
             }
         })
-    }
-
-    fn check_batch(&self, count: usize) -> Result<()> {
-        match self.settings.max_batch {
-            Some(most) if count as u64 > most => {
-                Err(Error::LimitExceeded { limit: "MAX_BATCH_MUTATION", most })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The keys meant; whether one item is meant.
-    fn keys(&self, ctx: &Context, collection: &Collection, targets: Targets) -> Result<(bool, Keys)> {
-        match targets {
-            Targets::Key(key) => Ok((true, Keys::Known(vec![key_value(collection, &Value::String(key))?]))),
-            Targets::Keys(keys) => {
-                self.check_batch(keys.len())?;
-                let mut seen = HashSet::with_capacity(keys.len());
-                let mut known = Vec::with_capacity(keys.len());
-                for key in &keys {
-                    let key = key_value(collection, key)?;
-                    if seen.insert(key_text(&key)) {
-                        known.push(key);
-                    }
-                }
-                Ok((false, Keys::Known(known)))
-            }
-            Targets::Query(query) => Ok((false, self.find_keys(ctx, collection, *query)?)),
-            Targets::Singleton => Ok((true, Keys::Known(Vec::new()))),
-        }
-    }
-
-    /// The query with the key as its only field.
-    fn find_keys(&self, ctx: &Context, collection: &Collection, query: Query) -> Result<Keys> {
-        let key = key_field(collection)?;
-        let query = Query {
-            fields: vec![vec![collection.field(key).name.to_string()]],
-            alias: IndexMap::new(),
-            aggregate: IndexMap::new(),
-            group_by: Vec::new(),
-            meta: Meta::default(),
-            ..query
-        };
-        let dialect = self.database.dialect();
-        let limits = &self.settings.query;
-        let read = compile(ctx, dialect, &collection.name, &Selection::Query, &query, limits)?;
-        let columns = match &*read.plan {
-            Plan::Items(plan) => plan.nodes.first().map(|node| &node.columns),
-            Plan::Aggregate(_) => None,
-        };
-        let column = columns
-            .and_then(|columns| columns.iter().position(|column| column.target == FilterTarget::Field(key)));
-        match (column, read.statements.levels.first()) {
-            (Some(column), Some(statement)) => Ok(Keys::Found {
-                statement: Box::new(statement.clone()),
-                column,
-                most: self.settings.max_batch,
-            }),
-            _ => Err(Error::internal(anyhow::anyhow!("a plan that finds items does not read their keys"))),
-        }
     }
 
     /// One transaction, then the announcement.
@@ -374,25 +242,25 @@ impl Prepared {
 
     /// Secrets are hashed before the transaction: it takes a while.
     async fn hash_secrets(&mut self, ctx: &Context) -> Result<()> {
-        let mut places: Vec<Arc<str>> = Vec::new();
+        let mut secrets = Secrets::default();
+        self.for_each_secret(ctx, &mut |value| secrets.note(value));
+        secrets.hash().await?;
+        self.conceal(ctx, secrets)
+    }
+
+    /// Puts hashes in the place of secrets. Fails with `InvalidPayload` for one whose hash was not made.
+    pub(super) fn conceal(&mut self, ctx: &Context, mut secrets: Secrets) -> Result<()> {
+        let mut is_missing = false;
         self.for_each_secret(ctx, &mut |value| {
-            if let Scalar::Text(text) = value {
-                places.push(text.clone());
+            let Scalar::Text(text) = value else { return };
+            match secrets.hashes.get_mut(text).and_then(Vec::pop) {
+                Some(hash) => *text = hash,
+                None => is_missing = true,
             }
         });
-        if places.is_empty() {
-            return Ok(());
+        if is_missing {
+            return Err(Error::payload("A secret must stand in the request itself."));
         }
-        let mut hashes = Vec::with_capacity(places.len());
-        for text in places {
-            hashes.push(hashing::hash(text).await?);
-        }
-        let mut hashes = hashes.into_iter();
-        self.for_each_secret(ctx, &mut |value| {
-            if let (Scalar::Text(text), Some(hash)) = (value, hashes.next()) {
-                *text = hash;
-            }
-        });
         Ok(())
     }
 
@@ -409,17 +277,47 @@ impl Prepared {
     }
 
     fn for_each_secret(&mut self, ctx: &Context, visit: &mut dyn FnMut(&mut Scalar)) {
-        self.for_each_item(&mut |item| {
-            let collection = ctx.schema.collection(item.collection);
-            for (field, value) in &mut item.values {
-                let column = collection.field(*field).column.as_ref();
-                if column.is_some_and(|column| column.column_type == ColumnType::Hash)
-                    && *value != Scalar::Null
-                {
-                    visit(value);
-                }
-            }
-        });
+        self.for_each_item(&mut |item| each_secret(ctx, item, visit));
+    }
+}
+
+/// The secrets of one item, without those below it.
+fn each_secret(ctx: &Context, item: &mut ItemWrite, visit: &mut dyn FnMut(&mut Scalar)) {
+    let collection = ctx.schema.collection(item.collection);
+    for (field, value) in &mut item.values {
+        let column = collection.field(*field).column.as_ref();
+        if column.is_some_and(|column| column.column_type == ColumnType::Hash) && *value != Scalar::Null {
+            visit(value);
+        }
+    }
+}
+
+/// Secrets in the clear with the hashes that are kept of them, each with a salt of its own.
+#[derive(Clone, Default)]
+pub(super) struct Secrets {
+    hashes: HashMap<Arc<str>, Vec<Arc<str>>>,
+}
+
+impl Secrets {
+    /// Notes every secret of these items, nested ones included.
+    pub(super) fn note_all(&mut self, ctx: &Context, items: &mut [ItemWrite]) {
+        for item in items {
+            item.for_each(&mut |item| each_secret(ctx, item, &mut |value| self.note(value)));
+        }
+    }
+
+    fn note(&mut self, value: &Scalar) {
+        if let Scalar::Text(text) = value {
+            self.hashes.entry(text.clone()).or_default().push(Arc::clone(text));
+        }
+    }
+
+    /// Makes the hashes of all that were noted.
+    pub(super) async fn hash(&mut self) -> Result<()> {
+        for hash in self.hashes.values_mut().flatten() {
+            *hash = hashing::hash(hash.clone()).await?;
+        }
+        Ok(())
     }
 }
 

@@ -110,6 +110,11 @@ pub fn field(
         if let Some(choices) = choices(collection, field, registry) {
             rest.insert("choices".to_owned(), choices);
         }
+        if let Some((_, number)) = collection.numbers.iter().find(|(numbered, _)| *numbered == id) {
+            let (series, per) = &number.written;
+            let long = json!({ "series": series, "per": per });
+            rest.insert("number".to_owned(), if per.is_empty() { json!(series) } else { long });
+        }
         if field.conceal && column.column_type != ColumnType::Hash {
             rest.insert("conceal".to_owned(), Value::Bool(true));
         }

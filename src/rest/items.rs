@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::Api;
 use crate::access::Context;
 use crate::error::{Error, Result};
-use crate::items::{IdempotencyKey, Operation, Targets};
+use crate::items::{IdempotencyKey, Operation, Precondition, Targets, entity_tag};
 use crate::query::{Query, Selection, parse};
 use crate::schema::Collection;
 use crate::server::{Answer, Call, object};
@@ -43,8 +43,10 @@ pub(super) async fn list(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &s
         "DELETE" => delete(api, call, ctx, name).await,
         "SEARCH" => search(api, call, ctx, name).await,
         _ => {
-            let selection = if singleton { Selection::Singleton } else { Selection::Query };
-            api.items.read_url(ctx, name, selection, call.raw_parameters()).await.map(Answer::Members)
+            if singleton {
+                return read_one(api, call, ctx, name, Selection::Singleton).await;
+            }
+            api.items.read_url(ctx, name, Selection::Query, call.raw_parameters()).await.map(Answer::Members)
         }
     }
 }
@@ -68,11 +70,21 @@ pub(super) async fn one(
             let (_, idempotency) = write_body(call, ctx).await?;
             write(api, call, ctx, name, Operation::Delete(targets), idempotency).await
         }
-        _ => {
-            let selection = Selection::Key(key.to_owned());
-            api.items.read_url(ctx, name, selection, call.raw_parameters()).await.map(Answer::Members)
-        }
+        _ => read_one(api, call, ctx, name, Selection::Key(key.to_owned())).await,
     }
+}
+
+/// One item with its tag, by which it can be written back.
+async fn read_one(
+    api: &Api,
+    call: &Call<'_>,
+    ctx: &Context,
+    name: &str,
+    selection: Selection,
+) -> Result<Answer> {
+    let members = api.items.read_url(ctx, name, selection, call.raw_parameters()).await?;
+    let tag = entity_tag(&members);
+    Ok(Answer::Tagged(members, tag))
 }
 
 /// `/utils/sort/{collection}`, `{"item":...,"to":...}`: moves one item to the place of another.
@@ -185,7 +197,10 @@ fn objects(items: Vec<Value>) -> Result<Vec<Map<String, Value>>> {
 }
 
 /// The body of a write, and the key under which it is done once.
-async fn write_body(call: &mut Call<'_>, ctx: &Context) -> Result<(Option<Value>, Option<IdempotencyKey>)> {
+pub(super) async fn write_body(
+    call: &mut Call<'_>,
+    ctx: &Context,
+) -> Result<(Option<Value>, Option<IdempotencyKey>)> {
     let bytes = call.bytes().await?;
     let key = match call.header("idempotency-key") {
         None => None,
@@ -210,6 +225,15 @@ async fn write(
     key: Option<IdempotencyKey>,
 ) -> Result<Answer> {
     let query = url_query(api, call)?;
-    let answer = api.items.write(ctx, name, operation, Some(query), key).await?;
-    Ok(answer.body.map_or(Answer::Empty, Answer::Members))
+    let is_one = matches!(operation, Operation::Update(Targets::Key(_) | Targets::Singleton, _));
+    let condition = call.header("if-match").map(Precondition::parse);
+    let answer = api.items.write_if(ctx, name, operation, Some(query), key, condition).await?;
+    Ok(match answer.body {
+        None => Answer::Empty,
+        Some(members) if is_one => {
+            let tag = entity_tag(&members);
+            Answer::Tagged(members, tag)
+        }
+        Some(members) => Answer::Members(members),
+    })
 }

@@ -7,6 +7,7 @@ mod auth;
 mod explain;
 mod items;
 mod limits;
+mod ours;
 mod providers;
 mod route;
 mod service;
@@ -144,6 +145,7 @@ impl Api {
                 self.administrator(call).await?;
                 Ok(service::metrics(self))
             }
+            Route::Ours(route) => ours::answer(self, call, route).await,
             Route::Explain => {
                 let ctx = self.administrator(call).await?;
                 explain::explain(self, call, &ctx).await

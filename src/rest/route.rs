@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::account::AccountRoute;
+use super::ours::OurRoute;
 
 /// A route, with what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub(super) enum Route<'a> {
     Info,
     /// `/server/specs/oas`
     OpenApi,
+    /// Below `/tablature`.
+    Ours(OurRoute),
     /// `/tablature/explain`
     Explain,
     /// `/metrics`
@@ -126,6 +129,12 @@ impl<'a> Route<'a> {
             [a, b, c] if a == "server" && b == "specs" && c == "oas" => Route::OpenApi,
             [a] if a == "metrics" => Route::Metrics,
             [a, b] if a == "tablature" && b == "explain" => Route::Explain,
+            [a, rest @ ..]
+                if a == "tablature"
+                    && let Some(route) = OurRoute::find(rest) =>
+            {
+                Route::Ours(route)
+            }
             [list] => Route::System(find_system(list)?),
             [list, key] => Route::SystemItem(find_system(list)?, key),
             _ => return None,
@@ -158,6 +167,7 @@ impl<'a> Route<'a> {
             Route::Health => "/server/health",
             Route::Info => "/server/info",
             Route::OpenApi => "/server/specs/oas",
+            Route::Ours(route) => route.pattern(),
             Route::Explain => "/tablature/explain",
             Route::Metrics => "/metrics",
         }
@@ -174,6 +184,7 @@ impl<'a> Route<'a> {
             Route::Me => "GET, HEAD, PATCH",
             Route::Arrive(_) => "GET, HEAD, POST",
             Route::Account(route) => route.methods(),
+            Route::Ours(route) => route.methods(),
             Route::Sort(_)
             | Route::OpenShare
             | Route::InviteToShare

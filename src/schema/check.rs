@@ -9,6 +9,7 @@ use super::declare::{CollectionDecl, KindDecl, Name};
 use super::findings::Findings;
 use super::keys;
 use super::model::{Archive, Collection, CollectionId, FieldId, FieldKind, Index};
+use super::number;
 use super::resolve::Resolver;
 use super::values::fit;
 use crate::yaml::{Diagnostic, Node, quoted};
@@ -37,6 +38,7 @@ pub fn complete(resolver: &Resolver<'_>, id: usize, collection: &mut Collection,
         collection.indexes.push(Index { fields, unique: index.unique });
     }
     collection.members = decl.members.clone();
+    number::complete(resolver, id, collection, findings);
     unique_per_tenant(collection);
     permissions(decl, findings);
     template(decl, findings);

@@ -83,6 +83,7 @@ pub struct ColumnDecl {
     pub min_length: Option<(u64, Position)>,
     pub max_length: Option<(u64, Position)>,
     pub pattern: Option<(String, Position)>,
+    pub number: Option<Node>,
     pub conceal: bool,
     pub searchable: Option<bool>,
     pub was: Vec<String>,

@@ -148,6 +148,7 @@ fn column_of(map: &Map<'_>) -> ColumnDecl {
         min_length: placed_count("min_length"),
         max_length: placed_count("max_length"),
         pattern: map.get("pattern").map(name_of).map(|name| (name.text, name.at)),
+        number: map.get("number").cloned(),
         conceal: map.flag("conceal").unwrap_or(false),
         searchable: map.flag("searchable"),
         was: map.names("was"),

@@ -139,6 +139,19 @@ pub const COMMON: &[Key] = &[
     key("readonly", Shape::Flag, "Shown in forms, not edited there"),
 ];
 
+const NUMBER: Shape = Shape::Object(&[
+    needed(
+        "series",
+        Shape::Text,
+        "How a number looks: texts, {year}, {month}, {day}, {field} and {seq} or {seq:5}",
+    ),
+    key(
+        "per",
+        Shape::ListOf(&Shape::Name),
+        "What has a series of its own: tenant, year, month, day or fields",
+    ),
+]);
+
 /// Keys of fields that hold a column.
 pub const COLUMN: &[Key] = &[
     key("required", Shape::Flag, "The column is not null, and a request without it is refused"),
@@ -155,6 +168,11 @@ pub const COLUMN: &[Key] = &[
     key("min_length", Shape::Count, "Fewest characters of a text, or entries of a csv"),
     key("max_length", Shape::Count, "Most characters of a text, or entries of a csv"),
     key("pattern", Shape::Text, "Regular expression that a text must match"),
+    key(
+        "number",
+        Shape::Either(&[Shape::Text, NUMBER]),
+        "The server counts: a series such as INV-{year}-{seq:5}, without gaps",
+    ),
     key("conceal", Shape::Flag, "Answers show ********** instead of the value"),
     key("searchable", Shape::Flag, "false: search leaves it out"),
     key("was", NAMES, "Former name (or list of them): the column is renamed"),

@@ -17,6 +17,7 @@ pub(crate) mod keys;
 mod load;
 mod merge;
 pub mod model;
+pub mod number;
 mod resolve;
 mod source;
 pub mod step;

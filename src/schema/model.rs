@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::number::Number;
+
 /// Position of a collection inside its [`Schema`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CollectionId(pub u32);
@@ -111,6 +113,8 @@ pub struct Collection {
     pub primary_key: Vec<FieldId>,
     /// Indexes over several fields (those over one stand at the field).
     pub indexes: Vec<Index>,
+    /// Fields whose values the server counts, and how.
+    pub numbers: Vec<(FieldId, Number)>,
     /// Per policy name what it may do, as written.
     pub permissions: Value,
     /// What only the admin UI reads.
@@ -144,6 +148,7 @@ impl Collection {
             members: Value::Null,
             primary_key: Vec::new(),
             indexes: Vec::new(),
+            numbers: Vec::new(),
             permissions: Value::Null,
             ui: Value::Null,
             fields,
@@ -500,6 +505,8 @@ pub enum Auto {
     Uuid,
     /// The database counts.
     Increment,
+    /// The next of a series without gaps; see [`Collection::numbers`].
+    Number,
     /// The moment of creation.
     CreatedAt,
     /// The moment of the last change.

@@ -12,6 +12,8 @@ use crate::error::Error;
 pub enum Answer {
     /// The members of the answer, `"data":...` and perhaps `"meta":...`, as JSON text; the braces come here.
     Members(Vec<u8>),
+    /// The same of one item, with its tag.
+    Tagged(Vec<u8>, String),
     /// A whole JSON document.
     Document(Value),
     /// A whole JSON document with another status than 200.
@@ -34,11 +36,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=ut
 
 pub(super) fn answer(answer: Answer) -> HttpResponse {
     match answer {
-        Answer::Members(mut members) => {
-            members.insert(0, b'{');
-            members.push(b'}');
-            json_bytes(StatusCode::OK, members)
-        }
+        Answer::Members(members) => json_members(members),
+        Answer::Tagged(members, tag) => tagged(json_members(members), tag),
         Answer::Document(value) => json_bytes(StatusCode::OK, value.to_string().into_bytes()),
         Answer::WithStatus(status, value) => json_bytes(status, value.to_string().into_bytes()),
         Answer::Text(media_type, text) => HttpResponse::Ok().content_type(media_type).body(text),
@@ -52,6 +51,19 @@ pub(super) fn answer(answer: Answer) -> HttpResponse {
             response
         }
     }
+}
+
+fn json_members(mut members: Vec<u8>) -> HttpResponse {
+    members.insert(0, b'{');
+    members.push(b'}');
+    json_bytes(StatusCode::OK, members)
+}
+
+fn tagged(mut response: HttpResponse, tag: String) -> HttpResponse {
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }
 
 fn redirect(status: StatusCode, location: String) -> HttpResponse {
@@ -105,6 +117,8 @@ pub fn status(error: &Error) -> StatusCode {
         | Error::ValueTooLong { .. } => StatusCode::BAD_REQUEST,
         Error::InvalidCredentials | Error::InvalidOtp | Error::TokenExpired => StatusCode::UNAUTHORIZED,
         Error::Forbidden | Error::InvalidToken | Error::InvalidProvider => StatusCode::FORBIDDEN,
+        Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        Error::InOperation { error, .. } => status(error),
         Error::RouteNotFound { .. } => StatusCode::NOT_FOUND,
         Error::Conflict { .. } | Error::Deadlock => StatusCode::CONFLICT,
         Error::LimitExceeded { limit: "request line", .. } => StatusCode::URI_TOO_LONG,
@@ -129,6 +143,7 @@ fn retry_after_s(error: &Error) -> Option<u32> {
         }
         // The same statement would take as long again, but the load that slowed it down may be gone.
         Error::StatementTimeout { .. } => Some(5),
+        Error::InOperation { error, .. } => retry_after_s(error),
         Error::Several(all) => all.iter().filter_map(retry_after_s).max(),
         _ => None,
     }

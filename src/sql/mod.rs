@@ -15,6 +15,7 @@ pub mod ddl;
 pub mod rows;
 pub mod write;
 pub mod journal;
+pub mod numbers;
 
 use read::statement_of;
 pub use read::{build_permitted, build_read};

@@ -161,7 +161,7 @@ fn specials(schema: &Schema, field: &Field) -> Vec<&'static str> {
         Some(Auto::UpdatedBy) => all.push("user-updated"),
         Some(Auto::CreatedByRole) => all.push("role-created"),
         Some(Auto::UpdatedByRole) => all.push("role-updated"),
-        Some(Auto::Increment) | None => {}
+        Some(Auto::Increment | Auto::Number) | None => {}
     }
     match column.column_type {
         ColumnType::Csv => all.push("cast-csv"),
