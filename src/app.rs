@@ -259,6 +259,7 @@ fn database_settings(config: &Config) -> Result<Settings> {
         acquire_timeout: config.database.acquire_timeout,
         statement_timeout: config.database.statement_timeout,
         sqlite_readers: config.database.sqlite_readers,
+        row_security: config.database.row_security,
     })
 }
 

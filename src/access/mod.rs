@@ -29,7 +29,7 @@ pub use directory::{Directory, Grant, Policy, PolicyRow, Role, Who};
 pub use permission::{Fields, Permission, PermissionRow, Rows};
 pub use rules::{AccessRules, CollectionRules, FieldRules, Limited};
 pub use share::{Share, Shared};
-pub use tenancy::{TenantRule, owner};
+pub use tenancy::{TenantRule, joined, owner};
 
 /// Everything a request is judged by; the snapshots in it stay the same to the end.
 #[derive(Debug, Clone)]

@@ -65,6 +65,19 @@ impl AccessRules {
         }
     }
 
+    /// The tenants whose rows may be touched, as filters on the collections of tenants; `None` for everybody's.
+    pub fn tenants(&self, schema: &Schema, now: Timestamp) -> Option<Vec<(CollectionId, Filter)>> {
+        match self {
+            AccessRules::Everything => None,
+            AccessRules::Nothing => Some(Vec::new()),
+            AccessRules::Limited(limited) => {
+                let belonging = |id| (id, limited.belonging(id, None, now));
+                Some(tenancy::collections(schema).into_iter().map(belonging).collect())
+            }
+            AccessRules::Shared(shared) => shared.tenants(schema, now),
+        }
+    }
+
     /// Whether this is an administrator.
     pub fn is_everything(&self) -> bool {
         matches!(self, AccessRules::Everything)

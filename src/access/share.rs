@@ -71,6 +71,11 @@ impl Shared {
             ..CollectionRules::default()
         }))
     }
+
+    /// Those of the maker: nobody else is there who could belong to one.
+    pub(super) fn tenants(&self, schema: &Schema, now: Timestamp) -> Option<Vec<(CollectionId, Filter)>> {
+        self.by_maker.tenants(schema, now)
+    }
 }
 
 /// The fields that both name, in the rows in which both do.

@@ -3,6 +3,8 @@
 //! A collection with `members:` holds tenants; the filter there finds those of whoever asks. A collection with `tenant:` has rows
 //! of tenants. Both hold for everybody but administrators, on top of every permission.
 
+use std::collections::BTreeSet;
+
 use crate::filter::{self, Condition, Env, Filter, Found, Limits, Operand, Target, values};
 use crate::schema::{CollectionId, FieldId, FieldKind, Origin, Schema};
 
@@ -25,6 +27,11 @@ pub(super) fn is_used(schema: &Schema) -> bool {
     schema.collections().any(|(_, collection)| collection.tenant.is_some() || !collection.members.is_null())
 }
 
+/// The collections that hold tenants.
+pub(super) fn collections(schema: &Schema) -> BTreeSet<CollectionId> {
+    schema.collections().filter_map(|(id, _)| owner(schema, id)).map(|(tenants, _)| tenants).collect()
+}
+
 /// Where the tenants of a collection are, and the field that names them; the field is missing for tenants themselves.
 pub fn owner(schema: &Schema, id: CollectionId) -> Option<(CollectionId, Option<FieldId>)> {
     let collection = schema.collection(id);
@@ -37,7 +44,9 @@ pub fn owner(schema: &Schema, id: CollectionId) -> Option<(CollectionId, Option<
 
 /// The many-to-one fields of a junction (or of the rows of translations) that lead to rows of tenants, with where their tenants
 /// are and the field there that names them. Such a row belongs to whom the rows belong that it joins.
-pub(super) fn joined(schema: &Schema, id: CollectionId) -> Vec<(FieldId, CollectionId, Option<FieldId>)> {
+///
+/// Each is given as (field, collection of tenants, field there that names the tenant).
+pub fn joined(schema: &Schema, id: CollectionId) -> Vec<(FieldId, CollectionId, Option<FieldId>)> {
     let collection = schema.collection(id);
     if collection.origin != Origin::Generated {
         return Vec::new();

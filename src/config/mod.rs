@@ -170,6 +170,8 @@ pub struct DatabaseConfig {
     pub statement_timeout: Duration,
     /// SQLite: threads for reads whose cost is not bounded.
     pub sqlite_readers: usize,
+    /// PostgreSQL: the database keeps tenants apart by itself, too.
+    pub row_security: bool,
 }
 
 /// Which database, and where.

@@ -226,8 +226,15 @@ fn cookie(reader: &mut Reader<'_>, names: &CookieNames, is_https: bool) -> Cooki
 }
 
 fn database(reader: &mut Reader<'_>) -> DatabaseConfig {
+    let target = database_target(reader);
+    let row_security = reader.or("TENANCY_RLS", false, value::boolean);
+    if row_security && !matches!(target, DatabaseTarget::Postgres { .. }) {
+        let place = reader.sources.get("TENANCY_RLS").map(|(_, place)| place);
+        reader.findings.extend(place.map(|place| Finding::new("TENANCY_RLS", place, "needs PostgreSQL")));
+    }
     DatabaseConfig {
-        target: database_target(reader),
+        target,
+        row_security,
         pool_max: reader.or("DB_POOL__MAX", 16, value::whole(1, 10_000)),
         acquire_timeout: reader.or("DB_ACQUIRE_TIMEOUT", Duration::from_secs(5), value::duration),
         statement_timeout: reader.or("STATEMENT_TIMEOUT", Duration::from_secs(30), value::duration),

@@ -219,6 +219,11 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
                 "SQLite: threads for reads whose cost is not known beforehand.",
             ),
             setting("STATEMENT_TIMEOUT", "30s", "Longest run of one statement."),
+            setting(
+                "TENANCY_RLS",
+                "false",
+                "PostgreSQL: row level security keeps tenants apart in the database, too.",
+            ),
         ],
     ),
     (

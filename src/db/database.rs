@@ -8,6 +8,7 @@ use metrics::gauge;
 use sqlx::{MySql, Postgres};
 use uuid::Uuid;
 
+use super::row_security::Reach;
 use super::server::ServerDatabase;
 use super::sqlite::SqliteDatabase;
 use super::{Row, Settings, Target, Transaction};
@@ -65,6 +66,20 @@ impl Database {
             Target::Mysql { url } => Driver::Mysql(ServerDatabase::connect(url, settings).await?),
         };
         Ok(Database { driver })
+    }
+
+    /// The same database with no more in reach than this, where it keeps tenants apart by itself.
+    pub fn within(&self, reach: Reach) -> Self {
+        let driver = match &self.driver {
+            Driver::Postgres(driver) => Driver::Postgres(driver.within(reach)),
+            other => other.clone(),
+        };
+        Database { driver }
+    }
+
+    /// Whether it keeps tenants apart by itself (`TENANCY_RLS`).
+    pub fn has_row_security(&self) -> bool {
+        matches!(&self.driver, Driver::Postgres(driver) if driver.has_row_security())
     }
 
     /// Which SQL it speaks.

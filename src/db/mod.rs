@@ -17,6 +17,7 @@ pub mod introspect;
 pub mod lock;
 pub mod migrations;
 pub mod nodes;
+pub mod row_security;
 pub mod steps;
 
 #[cfg(test)]

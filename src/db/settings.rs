@@ -17,6 +17,8 @@ pub struct Settings {
     pub statement_timeout: Duration,
     /// Threads for SQLite reads whose cost is not bounded.
     pub sqlite_readers: usize,
+    /// PostgreSQL keeps tenants apart by itself.
+    pub row_security: bool,
 }
 
 impl Settings {
@@ -28,6 +30,7 @@ impl Settings {
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             sqlite_readers: 2,
+            row_security: false,
         }
     }
 }

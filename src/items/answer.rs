@@ -165,7 +165,7 @@ impl ItemsService {
                 Outcome::Replay(answer) => return Ok(answer),
                 Outcome::Done(body) => body,
                 Outcome::ToRead(read) => {
-                    readable(self.database.read_json(&read.plan, &read.statements).await)?
+                    readable(self.database(ctx)?.read_json(&read.plan, &read.statements).await)?
                 }
             };
             return Ok(WriteAnswer { status: status(body.as_ref()), body, is_replay: false });
@@ -191,7 +191,7 @@ impl ItemsService {
         let with = self.run_context(ctx);
         let limits = self.settings.query.clone();
         let committed = self
-            .database
+            .database(ctx)?
             .repeatable_transaction(move |tx| {
                 async move {
                     let ctx = with.ctx.clone();

@@ -10,7 +10,7 @@ use super::run::{Run, first_value};
 use super::values::column_value;
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
-use crate::schema::diff::index_name;
+use crate::schema::diff::{foreign_key_name, index_name};
 use crate::schema::{Collection, CollectionId, ColumnType, FieldId, FieldKind, OnDelete};
 use crate::sql::Dialect;
 use crate::sql::write::{self as statements, Match};
@@ -24,13 +24,15 @@ fn of_rows(error: Error, collection: &Collection, items: &[ItemWrite]) -> Error 
     };
     match error {
         Error::RecordNotUnique { collection: reported, field, value } => {
-            // MariaDB calls the index of every primary key so.
+            // MariaDB calls the index of every primary key so, PostgreSQL names the table with it.
+            let is_key = field == "PRIMARY" || field.strip_suffix("_pkey") == Some(&*collection.name);
             let key = collection.key().map(|key| collection.field(key).name.to_string());
-            let field = key.filter(|_| field == "PRIMARY").unwrap_or_else(|| of_index(collection, field));
+            let field = key.filter(|_| is_key).unwrap_or_else(|| of_index(collection, field));
             let value = value_of(&field, value);
             Error::RecordNotUnique { collection: name(reported), field, value }
         }
         Error::InvalidForeignKey { collection: reported, field, value } => {
+            let field = of_reference(collection, field);
             let value = value_of(&field, value);
             Error::InvalidForeignKey { collection: name(reported), field, value }
         }
@@ -61,6 +63,13 @@ fn of_index(collection: &Collection, reported: String) -> String {
         .map(|index| index.fields.iter().copied().map(column).collect());
     let named = |columns: &Vec<String>| index_name(&collection.name, columns, true) == reported;
     single.chain(several).find(named).map_or(reported, |columns| columns.join(", "))
+}
+
+/// The field of a foreign key, where only the constraint is named.
+fn of_reference(collection: &Collection, reported: String) -> String {
+    let is_named = |name: &str| foreign_key_name(&collection.name, name) == reported;
+    let mut names = collection.fields().map(|(_, field)| &*field.name);
+    names.find(|name| is_named(name)).map_or(reported, str::to_owned)
 }
 
 /// A value as the driver reports it, a text, in the form of answers.

@@ -22,6 +22,7 @@ pub mod run;
 mod seed;
 mod precondition;
 mod prepare;
+mod reach;
 mod read;
 mod service;
 mod shares;

@@ -34,7 +34,7 @@ impl ItemsService {
     ) -> Result<JsonBytes> {
         let dialect = self.database.dialect();
         let compiled = compile(ctx, dialect, collection, &selection, &query, &self.settings.query)?;
-        self.database.read_json(&compiled.plan, &compiled.statements).await
+        self.database(ctx)?.read_json(&compiled.plan, &compiled.statements).await
     }
 
     /// The same for a query string as it came, whose plan is kept.
@@ -48,7 +48,7 @@ impl ItemsService {
         let key = PlanKey::of(ctx, collection, &selection, raw);
         if let Some(compiled) = key.as_ref().and_then(|key| self.plans.kept.get(key)) {
             let statements = compiled.for_selection(self.database.dialect(), &selection)?;
-            return self.database.read_json(&compiled.plan, &statements).await;
+            return self.database(ctx)?.read_json(&compiled.plan, &statements).await;
         }
         let query = query::parse::parse_string(raw, &self.settings.query)?;
         let dialect = self.database.dialect();
@@ -57,7 +57,7 @@ impl ItemsService {
         if let Some(key) = key.filter(|_| !compiled.is_personal) {
             self.plans.kept.insert(key, Arc::new(compiled));
         }
-        self.database.read_json(&plan, &statements).await
+        self.database(ctx)?.read_json(&plan, &statements).await
     }
 }
 

@@ -31,7 +31,7 @@ impl ItemsService {
         let key = key_field(collection)?;
         let (item, to) = (key_value(collection, item)?, key_value(collection, to)?);
         let (ctx, schema) = (ctx.clone(), ctx.schema.clone());
-        self.database
+        self.database(&ctx)?
             .transaction(move |tx| {
                 async move {
                     let collection = schema.collection(id);

@@ -174,7 +174,7 @@ impl ItemsService {
     pub(super) async fn carry_out(&self, ctx: &Context, prepared: Prepared) -> Result<Vec<Scalar>> {
         let with = self.run_context(ctx);
         let committed = self
-            .database
+            .database(ctx)?
             .repeatable_transaction(move |tx| {
                 async move {
                     let mut run = Run::new(tx, with);

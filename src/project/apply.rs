@@ -15,6 +15,7 @@ use crate::config::Secrets;
 use crate::db::introspect::{introspect, introspect_in};
 use crate::db::lock::{Lease, hold_in};
 use crate::db::migrations::migrate;
+use crate::db::row_security;
 use crate::db::{Committed, Database, Transaction, steps};
 use crate::error::{Error, Result};
 use crate::schema::diff::desired_table;
@@ -368,7 +369,10 @@ impl Change {
         let structure = introspect(database).await?;
         let diff = self.compare(&structure, database.dialect());
         let access = self.plan_access(&mut Source::Database(database), Some(&before)).await?;
-        let is_same = diff.steps.is_empty() && diff.problems.is_empty() && access.steps.is_empty();
+        let is_same = diff.steps.is_empty()
+            && diff.problems.is_empty()
+            && access.steps.is_empty()
+            && row_security::is_in_step(database, &self.schema).await?;
         let report = Report::new(diff, Vec::new(), access);
         Ok(is_same.then_some(Outcome { report, refusals: Vec::new(), structure }))
     }
@@ -379,8 +383,9 @@ impl Change {
             return Ok(outcome);
         }
         let before = steps::applied_model(database).await?.map(|(model, _)| model);
+        let has_row_security = database.has_row_security();
         let result = database
-            .schema_transaction(|transaction| {
+            .schema_transaction(move |transaction| {
                 Box::pin(async move {
                     hold_in(transaction).await?;
                     let structure = introspect_in(transaction).await?;
@@ -394,9 +399,13 @@ impl Change {
                         return Ok(Outcome { report, refusals, structure });
                     }
                     let run = allowed.bare_steps();
+                    if !run.is_empty() {
+                        row_security::lift(transaction).await?;
+                    }
                     steps::run_in(transaction, &run, &structure, self.options.allow_destructive).await?;
                     let structure =
                         if run.is_empty() { structure } else { introspect_in(transaction).await? };
+                    row_security::sync(transaction, &self.schema, has_row_security).await?;
                     self.finish(transaction, before.as_ref(), &structure, &allowed.access).await?;
                     Ok(Outcome { report, refusals, structure })
                 })

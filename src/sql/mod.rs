@@ -11,6 +11,7 @@ pub mod dialect;
 mod expr;
 mod read;
 mod tenancy;
+pub mod row_security;
 pub mod ddl;
 pub mod rows;
 pub mod write;

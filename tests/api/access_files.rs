@@ -1,10 +1,10 @@
 //! Roles, policies and permissions as files: from a saved file to the next request, and back from the API into the file.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Database, Project, each_database};
+use crate::support::{Client, Database, Project, each_database, until};
 
 const ACCESS: &str = "# who may do what
 roles:
@@ -31,15 +31,6 @@ tests:
     - { as: bert, read: notes, expect: { count: 0 } }
     - { as: public, read: notes, query: { fields: [owner] }, expect: refused }
 ";
-
-/// Waits until this holds.
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !holds().await {
-        assert!(began.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 fn text(project: &Project, name: &str) -> String {
     let files = project.files();

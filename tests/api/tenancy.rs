@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::access::{policy, user};
 use crate::support::random::Random;
-use crate::support::{Client, Database, Engine, Server, each_database, long};
+use crate::support::server::ServerBuilder;
+use crate::support::{Client, Database, Engine, Project, Server, each_database, engines, long, until};
 
 fn collections() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tenants")
@@ -76,6 +77,23 @@ async fn fill(admin: &Client, number: u32, users: &[&str]) {
 async fn world(engine: Engine, has_other: bool) -> (Server, Database, Client) {
     let database = Database::fresh(engine).await;
     let server = Server::start(&database, &collections()).await;
+    let me = settle(&server, has_other).await;
+    (server, database, me)
+}
+
+/// The same in a database that keeps firms apart by itself.
+async fn guarded_world(has_other: bool) -> (Server, Database, Client) {
+    let database = Database::fresh_of_plain_role().await;
+    let server = guarded(&database, &collections()).start().await;
+    let me = settle(&server, has_other).await;
+    (server, database, me)
+}
+
+fn guarded(database: &Database, collections: &Path) -> ServerBuilder {
+    Server::builder(database).collections(collections).set("TENANCY_RLS", "true")
+}
+
+async fn settle(server: &Server, has_other: bool) -> Client {
     let admin = server.admin();
     let rights = policy(&admin, "everything", everything()).await;
     let (mine, me) = user(&admin, "ann", &[&rights]).await;
@@ -84,7 +102,7 @@ async fn world(engine: Engine, has_other: bool) -> (Server, Database, Client) {
         let (theirs, _) = user(&admin, "bob", &[&rights]).await;
         fill(&admin, 2, &[&theirs]).await;
     }
-    (server, database, me)
+    me
 }
 
 /// Random reads in the words of the model.
@@ -215,72 +233,102 @@ fn difference(left: &str, right: &str) -> String {
 async fn another_tenant_makes_no_difference_to_any_answer() {
     each_database(async |engine| {
         let (with, _first, me_with) = world(engine, true).await;
-        let (without, _second, me_without) = world(engine, false).await;
-        let mut maker = Maker(Random::new(20_261_121));
-        let count = if long() { 20_000 } else { 700 };
-        let mut with_rows = 0;
-        for number in 0..count {
-            let (path, query) = maker.request();
-            let there = me_with.read(&path, query.clone()).await;
-            let alone = me_without.read(&path, query.clone()).await;
-            let what = format!("request {number} on {engine}: {path} {query}");
-            assert!(there.status == 200, "{what}: {there:?}");
-            assert!(there.bytes == alone.bytes, "{what}\n{}", difference(&there.text(), &alone.text()));
-            with_rows += usize::from(there.text().len() > 40);
-        }
-        assert!(with_rows > count / 3, "only {with_rows} of {count} answers hold anything");
-
-        // Writes that name what belongs to the other firm, or to nobody: alike, too.
-        let theirs = |kind| key(kind, if kind == FIRM { 2 } else { 2000 });
-        let mine = |kind| key(kind, if kind == FIRM { 1 } else { 1000 });
-        let task = || json!({ "title": "new", "id": key(TASK, 1900) });
-        let mut refused = vec![
-            ("POST", "/items/tasks".to_owned(), json!({ "title": "x", "firm": theirs(FIRM) })),
-            ("POST", "/items/tasks".to_owned(), json!({ "title": "x", "project": theirs(PROJECT) })),
-            ("POST", "/items/remarks".to_owned(), json!({ "text": "x", "task": theirs(TASK) })),
-            ("POST", "/items/projects".to_owned(), json!({ "title": "x", "tasks": [theirs(TASK)] })),
-            ("POST", "/items/projects".to_owned(), json!({ "title": "x", "tags": [{ "tags_id": theirs(TAG) }] })),
-            ("POST", "/items/projects".to_owned(), json!({ "title": "x", "lead": theirs(PERSON) })),
-            ("POST", "/items/projects".to_owned(), json!({ "title": "x", "tasks": [{ "title": "y", "project": theirs(PROJECT), "firm": theirs(FIRM) }] })),
-            ("PATCH", format!("/items/projects/{}", mine(PROJECT)), json!({ "lead": theirs(PERSON) })),
-            ("PATCH", format!("/items/projects/{}", mine(PROJECT)), json!({ "parent": theirs(PROJECT) })),
-            ("PATCH", format!("/items/projects/{}", mine(PROJECT)), json!({ "firm": theirs(FIRM) })),
-            ("PATCH", format!("/items/projects/{}", mine(PROJECT)), json!({ "tasks": { "create": [], "update": [{ "id": key(TASK, 1000), "project": theirs(PROJECT), "firm": theirs(FIRM) }], "delete": [] } })),
-            ("PATCH", "/items/tasks".to_owned(), json!({ "keys": [mine(TASK), theirs(TASK)], "data": { "title": "x" } })),
-            ("DELETE", "/items/tasks".to_owned(), json!([mine(TASK), theirs(TASK)])),
-        ];
-        for kind in [(FIRM, "firms"), (PERSON, "people"), (PROJECT, "projects"), (TASK, "tasks"), (TAG, "tags")] {
-            refused.push(("PATCH", format!("/items/{}/{}", kind.1, theirs(kind.0)), json!({ "id": theirs(kind.0) })));
-            refused.push(("DELETE", format!("/items/{}/{}", kind.1, theirs(kind.0)), json!({})));
-            refused.push(("GET", format!("/items/{}/{}", kind.1, theirs(kind.0)), json!(null)));
-        }
-        for (method, path, body) in &refused {
-            let there = me_with.request(method, path).json(body).send().await;
-            let alone = me_without.request(method, path).json(body).send().await;
-            assert!((400..500).contains(&there.status), "{method} {path} {body}: {there:?}");
-            assert_eq!((there.status, there.text()), (alone.status, alone.text()), "{method} {path} {body}");
-        }
-        let admin = with.admin();
-        let firms = json!({ "aggregate": { "count": "*" }, "groupBy": ["firm"], "sort": ["firm"] });
-        for (collection, rows) in [("tasks", "24"), ("projects", "8"), ("tags", "4"), ("people", "1")] {
-            let counted = admin.items(collection, firms.clone()).await.data();
-            assert_eq!(counted[0]["count"], rows, "{collection}: {counted}");
-            assert_eq!(counted[1]["count"], rows, "{collection}: {counted}");
-        }
-
-        // New rows are stamped; what is unique is so within a firm.
-        let made = me_with.post("/items/tasks", task()).await.data();
-        assert_eq!(made["firm"], mine(FIRM));
-        let taken = json!({ "code": "P1", "title": "x" });
-        assert_eq!(
-            me_with.post("/items/projects", taken.clone()).await.status,
-            me_without.post("/items/projects", taken).await.status
-        );
-        admin.post("/items/projects", json!({ "code": "only there", "firm": theirs(FIRM) })).await.data();
-        me_with.post("/items/projects", json!({ "code": "only there" })).await.data();
-        drop(without);
+        let (_without, _second, me_without) = world(engine, false).await;
+        compare(&with, &me_with, &me_without, if long() { 20_000 } else { 700 }).await;
     })
     .await;
+}
+
+/// The same where the database keeps them apart, too.
+#[tokio::test]
+async fn another_tenant_makes_no_difference_behind_row_level_security() {
+    if !engines().contains(&Engine::Postgres) {
+        return;
+    }
+    let (with, _first, me_with) = guarded_world(true).await;
+    let (_without, _second, me_without) = guarded_world(false).await;
+    compare(&with, &me_with, &me_without, if long() { 5_000 } else { 200 }).await;
+}
+
+/// Asks both worlds the same, and checks what became of it in the one with two firms.
+async fn compare(with: &Server, me_with: &Client, me_without: &Client, count: usize) {
+    let mut maker = Maker(Random::new(20_261_121));
+    let mut with_rows = 0;
+    for number in 0..count {
+        let (path, query) = maker.request();
+        let there = me_with.read(&path, query.clone()).await;
+        let alone = me_without.read(&path, query.clone()).await;
+        let what = format!("request {number} {path} {query}");
+        assert!(there.status == 200, "{what}: {there:?}");
+        assert!(there.bytes == alone.bytes, "{what}\n{}", difference(&there.text(), &alone.text()));
+        with_rows += usize::from(there.text().len() > 40);
+    }
+    assert!(with_rows > count / 3, "only {with_rows} of {count} answers hold anything");
+
+    // Writes that name what belongs to the other firm, or to nobody: alike, too.
+    let theirs = |kind| key(kind, if kind == FIRM { 2 } else { 2000 });
+    let mine = |kind| key(kind, if kind == FIRM { 1 } else { 1000 });
+    let task = || json!({ "title": "new", "id": key(TASK, 1900) });
+    let mut refused = vec![
+        ("POST", "/items/tasks".to_owned(), json!({ "title": "x", "firm": theirs(FIRM) })),
+        ("POST", "/items/tasks".to_owned(), json!({ "title": "x", "project": theirs(PROJECT) })),
+        ("POST", "/items/remarks".to_owned(), json!({ "text": "x", "task": theirs(TASK) })),
+        ("POST", "/items/projects".to_owned(), json!({ "title": "x", "tasks": [theirs(TASK)] })),
+        ("POST", "/items/projects".to_owned(), json!({ "title": "x", "tags": [{ "tags_id": theirs(TAG) }] })),
+        ("POST", "/items/projects".to_owned(), json!({ "title": "x", "lead": theirs(PERSON) })),
+        (
+            "POST",
+            "/items/projects".to_owned(),
+            json!({ "title": "x", "tasks": [{ "title": "y", "project": theirs(PROJECT), "firm": theirs(FIRM) }] }),
+        ),
+        ("PATCH", format!("/items/projects/{}", mine(PROJECT)), json!({ "lead": theirs(PERSON) })),
+        ("PATCH", format!("/items/projects/{}", mine(PROJECT)), json!({ "parent": theirs(PROJECT) })),
+        ("PATCH", format!("/items/projects/{}", mine(PROJECT)), json!({ "firm": theirs(FIRM) })),
+        (
+            "PATCH",
+            format!("/items/projects/{}", mine(PROJECT)),
+            json!({ "tasks": { "create": [], "update": [{ "id": key(TASK, 1000), "project": theirs(PROJECT), "firm": theirs(FIRM) }], "delete": [] } }),
+        ),
+        (
+            "PATCH",
+            "/items/tasks".to_owned(),
+            json!({ "keys": [mine(TASK), theirs(TASK)], "data": { "title": "x" } }),
+        ),
+        ("DELETE", "/items/tasks".to_owned(), json!([mine(TASK), theirs(TASK)])),
+    ];
+    for kind in [(FIRM, "firms"), (PERSON, "people"), (PROJECT, "projects"), (TASK, "tasks"), (TAG, "tags")] {
+        refused.push((
+            "PATCH",
+            format!("/items/{}/{}", kind.1, theirs(kind.0)),
+            json!({ "id": theirs(kind.0) }),
+        ));
+        refused.push(("DELETE", format!("/items/{}/{}", kind.1, theirs(kind.0)), json!({})));
+        refused.push(("GET", format!("/items/{}/{}", kind.1, theirs(kind.0)), json!(null)));
+    }
+    for (method, path, body) in &refused {
+        let there = me_with.request(method, path).json(body).send().await;
+        let alone = me_without.request(method, path).json(body).send().await;
+        assert!((400..500).contains(&there.status), "{method} {path} {body}: {there:?}");
+        assert_eq!((there.status, there.text()), (alone.status, alone.text()), "{method} {path} {body}");
+    }
+    let admin = with.admin();
+    let firms = json!({ "aggregate": { "count": "*" }, "groupBy": ["firm"], "sort": ["firm"] });
+    for (collection, rows) in [("tasks", "24"), ("projects", "8"), ("tags", "4"), ("people", "1")] {
+        let counted = admin.items(collection, firms.clone()).await.data();
+        assert_eq!(counted[0]["count"], rows, "{collection}: {counted}");
+        assert_eq!(counted[1]["count"], rows, "{collection}: {counted}");
+    }
+
+    // New rows are stamped; what is unique is so within a firm.
+    let made = me_with.post("/items/tasks", task()).await.data();
+    assert_eq!(made["firm"], mine(FIRM));
+    let taken = json!({ "code": "P1", "title": "x" });
+    assert_eq!(
+        me_with.post("/items/projects", taken.clone()).await.status,
+        me_without.post("/items/projects", taken).await.status
+    );
+    admin.post("/items/projects", json!({ "code": "only there", "firm": theirs(FIRM) })).await.data();
+    me_with.post("/items/projects", json!({ "code": "only there" })).await.data();
 }
 
 #[tokio::test]
@@ -324,4 +372,112 @@ async fn somebody_with_several_tenants_chooses_one() {
         assert_eq!(count(None).await, "8");
     })
     .await;
+}
+
+#[tokio::test]
+async fn raw_sql_does_not_cross_row_level_security() {
+    if !engines().contains(&Engine::Postgres) {
+        return;
+    }
+    let (server, database, me) = guarded_world(true).await;
+    let (mine, theirs) = (key(FIRM, 1), key(FIRM, 2));
+    let tables =
+        [("firms", 1), ("people", 1), ("projects", 8), ("tasks", 24), ("tags", 4), ("projects_tags", 8)];
+    let as_mine = format!("SET tablature.tenants = '{{\"firms\": [\"{mine}\"]}}'");
+    for (table, rows) in tables {
+        assert_eq!(database.count(table, "true").await, 0, "{table}: nobody said for whom");
+        // The number of the last statement is what counts.
+        let read = |who: &str| format!("{who}; SELECT count(*) FROM {table}");
+        let counted =
+            |rows: Vec<Vec<String>>| rows.last().expect("a row")[0].parse::<i64>().expect("a number");
+        assert_eq!(counted(database.rows(&read(&as_mine)).await), rows, "{table}");
+        assert_eq!(counted(database.rows(&read("SET tablature.tenants = '{}'")).await), 0, "{table}");
+        assert_eq!(counted(database.rows(&read("SET tablature.tenants = ''")).await), 0, "{table}");
+        assert_eq!(counted(database.rows(&read("SET tablature.tenants = '*'")).await), 2 * rows, "{table}");
+    }
+    for (what, sql) in [
+        (
+            "a new row of theirs",
+            format!("INSERT INTO tags (id, firm, name) VALUES (gen_random_uuid(), '{theirs}', 'x')"),
+        ),
+        ("giving a row away", format!("UPDATE tags SET firm = '{theirs}'")),
+        (
+            "joining what is theirs",
+            format!(
+                "INSERT INTO projects_tags (projects_id, tags_id) VALUES ('{}', '{}')",
+                key(PROJECT, 1000),
+                key(TAG, 2000)
+            ),
+        ),
+    ] {
+        let said = database.refusal(&format!("{as_mine}; {sql}")).await;
+        assert!(said.contains("row-level security"), "{what}: {said}");
+    }
+    database.execute(&format!("{as_mine}; UPDATE tags SET name = 'mine now'; DELETE FROM tasks")).await;
+    let admin = server.admin();
+    let counted =
+        admin.items("tags", json!({ "filter": { "name": { "_eq": "mine now" } }, "fields": "firm" })).await;
+    assert_eq!(counted.column("firm"), vec![json!(mine); 4]);
+    let left = admin.items("tasks", json!({ "fields": "firm", "limit": -1 })).await;
+    assert_eq!(left.column("firm"), vec![json!(theirs); 24]);
+
+    // Connections go from hand to hand, and each request reaches what its own caller may.
+    let count = "/items/projects?aggregate[count]=*";
+    for _ in 0..20 {
+        let visitor = server.visitor();
+        let (mine, all, none) = tokio::join!(me.get(count), admin.get(count), visitor.get(count));
+        assert_eq!(mine.data()[0]["count"], "8");
+        assert_eq!(all.data()[0]["count"], "16");
+        none.refused(403, "FORBIDDEN");
+    }
+}
+
+#[tokio::test]
+async fn row_level_security_follows_the_model() {
+    if !engines().contains(&Engine::Postgres) {
+        return;
+    }
+    let of_superuser = Database::fresh(Engine::Postgres).await;
+    let said = guarded(&of_superuser, &collections()).fails_to_start();
+    assert!(said.contains("TENANCY_RLS") && said.contains("superuser"), "{said}");
+
+    let firms = "collection: firms\nmembers: { people: { user: { _eq: $CURRENT_USER } } }\nfields:\n  name: string\n  people: { o2m: people.firm }\n";
+    let people =
+        "collection: people\ntenant: firm\nfields:\n  firm: m2o(firms)\n  user: m2o(directus_users)\n";
+    let notes = "collection: notes\ntenant: firm\nfields:\n  firm: m2o(firms)\n  text: string\n";
+    let files = [("firms.yaml", firms), ("people.yaml", people), ("notes.yaml", notes)];
+    let project = Project::new(Database::fresh_of_plain_role().await, &files).await;
+    let database = &project.database;
+    let policies = async || {
+        let found = database.rows("SELECT tablename FROM pg_policies ORDER BY 1").await;
+        found.into_iter().map(|mut row| row.remove(0)).collect::<Vec<_>>()
+    };
+    let server = project.server().set("TENANCY_RLS", "true").set("WATCH", "true").start().await;
+    assert_eq!(policies().await, ["firms", "notes", "people"]);
+    let admin = server.admin();
+    let firm = admin.create("firms", json!({ "name": "one" })).await["id"].clone();
+    admin.create("notes", json!({ "firm": firm, "text": "12" })).await;
+
+    // A column that a rule names is renamed, and one of another type comes in: the rules go with it.
+    let renamed =
+        "collection: notes\ntenant: owner\nfields:\n  owner: { m2o: firms, was: firm }\n  text: text\n";
+    project.write("notes.yaml", renamed);
+    until("the owner is known", async || admin.get("/items/notes?fields=owner").await.status == 200).await;
+    assert_eq!(policies().await, ["firms", "notes", "people"]);
+    assert_eq!(database.count("notes", "true").await, 0);
+    // Rows without a tenant belong to everybody.
+    project.write("notes.yaml", &renamed.replace("tenant: owner\n", ""));
+    until("the rule is gone", async || policies().await == ["firms", "people"]).await;
+    assert_eq!(database.count("notes", "true").await, 1);
+    // What somebody switched off by hand is switched on again.
+    database.execute("ALTER TABLE people DISABLE ROW LEVEL SECURITY").await;
+    drop(server);
+    let server = project.server().set("TENANCY_RLS", "true").start().await;
+    let is_on = "SELECT relrowsecurity::text FROM pg_class WHERE relname = 'people'";
+    assert_eq!(database.rows(is_on).await, [["true"]]);
+    drop(server);
+    let server = project.server().start().await;
+    assert_eq!(policies().await, Vec::<String>::new());
+    assert_eq!(database.count("firms", "true").await, 1);
+    drop(server);
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::random::Random;
-use crate::support::{Client, Database, Project, each_database, long};
+use crate::support::{Client, Database, Project, each_database, long, until};
 
 const PEOPLE: &str = "collection: people
 # Somebody wrote this by hand.
@@ -68,16 +68,6 @@ impl Reader {
         assert!(self.done.load(Ordering::Relaxed) > 10, "it has hardly read");
         assert_eq!(failed, [] as [String; 0], "no request fails while the model changes");
     }
-}
-
-/// Waits until this holds, and says how long it took.
-async fn until(what: &str, holds: impl AsyncFn() -> bool) -> Duration {
-    let began = Instant::now();
-    while !holds().await {
-        assert!(began.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    began.elapsed()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -95,6 +95,30 @@ impl Database {
         Database { engine, url, name, server, dir }
     }
 
+    /// A database on PostgreSQL that is owned by a role of its own, which is bound by row level security; `url` connects as it.
+    pub async fn fresh_of_plain_role() -> Self {
+        let mut database = Self::fresh(Engine::Postgres).await;
+        let (server, name) = (database.server.clone().expect("a server"), &database.name);
+        let role = format!("r{name}");
+        execute_on(Engine::Postgres, &server, &format!("DROP ROLE IF EXISTS {role}")).await;
+        execute_on(Engine::Postgres, &server, &format!("CREATE ROLE {role} LOGIN PASSWORD 'plain'")).await;
+        database
+            .execute(&format!("ALTER DATABASE {name} OWNER TO {role}; ALTER SCHEMA public OWNER TO {role}"))
+            .await;
+        let mut url = url::Url::parse(&database.url).expect("an address");
+        url.set_username(&role).expect("a name");
+        url.set_password(Some("plain")).expect("a password");
+        database.url = url.to_string();
+        database
+    }
+
+    /// What a statement is refused with.
+    pub async fn refusal(&self, sql: &str) -> String {
+        let mut connection = PgConnection::connect(&self.url).await.expect("a connection");
+        let refused = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        refused.expect_err(sql).to_string()
+    }
+
     /// A directory that lives as long as the database, for logs and projects.
     pub fn dir(&self) -> &Path {
         &self.dir

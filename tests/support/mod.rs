@@ -21,6 +21,8 @@ pub use database::{Database, Engine};
 pub use project::Project;
 pub use server::Server;
 
+use std::time::{Duration, Instant};
+
 /// The databases that this run is about: those in `TEST_DATABASES`, or SQLite alone.
 pub fn engines() -> Vec<Engine> {
     let named = std::env::var("TEST_DATABASES").unwrap_or_else(|_| "sqlite".to_owned());
@@ -40,4 +42,14 @@ pub async fn each_database(scenario: impl AsyncFn(Engine)) {
 /// Whether the long form of a scenario is asked for, with `TEST_LONG=1`.
 pub fn long() -> bool {
     std::env::var("TEST_LONG").is_ok_and(|value| value == "1")
+}
+
+/// Waits until this holds, and says how long it took.
+pub async fn until(what: &str, holds: impl AsyncFn() -> bool) -> Duration {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    began.elapsed()
 }

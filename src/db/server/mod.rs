@@ -20,12 +20,14 @@ use super::json::aggregate::AggregateWriter;
 use super::json::document::{self, Counts};
 use super::json::level::{KeySet, Level, LevelWriter};
 use super::meter::Meter;
+use super::row_security::Reach;
 use super::transaction::{Driver, Transaction};
 use super::{JsonBytes, Row, Settings};
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
 use crate::query::{Plan, ReadPlan};
 use crate::schema::ColumnType;
+use crate::sql::row_security::{self, REACH_EVERYTHING};
 use crate::sql::{Param, ReadStatements, Statement};
 
 /// What tells the two database servers apart.
@@ -58,11 +60,12 @@ pub(super) trait Server: sqlx::Database<Row: RowView> + HasStatementCache + Size
 /// One database on a server.
 pub(super) struct ServerDatabase<S: Server> {
     shared: Arc<Shared<S>>,
+    reach: Reach,
 }
 
 impl<S: Server> Clone for ServerDatabase<S> {
     fn clone(&self) -> Self {
-        ServerDatabase { shared: self.shared.clone() }
+        ServerDatabase { shared: self.shared.clone(), reach: self.reach.clone() }
     }
 }
 
@@ -119,14 +122,80 @@ where
     pub(super) async fn connect(url: &str, settings: &Settings) -> Result<Self> {
         let pool = Pool::new(S::options(url, settings)?, S::session(settings), settings);
         let shared = Shared { pool, settings: settings.clone(), meter: Meter::new(<S as Server>::NAME) };
-        let database = ServerDatabase { shared: Arc::new(shared) };
+        let database = ServerDatabase { shared: Arc::new(shared), reach: Reach::Everything };
         database.shared.pool.acquire().await?.release();
+        if settings.row_security {
+            database.check_role().await?;
+        }
         Ok(database)
+    }
+
+    /// Row level security that does not hold for whoever connects would keep nobody apart.
+    async fn check_role(&self) -> Result<()> {
+        let found = self.rows(&row_security::select_exempt_role()).await?;
+        let Some(Scalar::Text(role)) = found.first().and_then(|row| row.values.first()) else {
+            return Ok(());
+        };
+        let reason = format!(
+            "TENANCY_RLS is on, but row level security does not hold for the role \"{role}\" of DATABASE_URL: it is a \
+             superuser or has BYPASSRLS. Connect as a role that is neither"
+        );
+        Err(Error::UnprocessableContent { reason })
+    }
+
+    /// The same database, as far as this reaches.
+    pub(super) fn within(&self, reach: Reach) -> Self {
+        ServerDatabase { shared: self.shared.clone(), reach }
+    }
+
+    /// Whether the database keeps tenants apart by itself.
+    pub(super) fn has_row_security(&self) -> bool {
+        self.shared.settings.row_security
+    }
+
+    /// A connection that reaches what it is meant to.
+    async fn acquire(&self) -> Result<Pooled<S>> {
+        loop {
+            let mut connection = self.shared.pool.acquire().await?;
+            if !self.has_row_security() {
+                return Ok(connection);
+            }
+            match self.confine(&mut connection).await {
+                Ok(()) => return Ok(connection),
+                // It was lost while it lay idle.
+                Err(error) if is_lost(&error) && connection.was_idle() => continue,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Opens a connection to all rows, or to those of some tenants, who are looked up with all in reach.
+    async fn confine(&self, connection: &mut Pooled<S>) -> Result<()> {
+        if connection.is_confined() {
+            plain(connection.get()?, REACH_EVERYTHING, &self.shared).await?;
+            connection.set_confined(false);
+        }
+        let Reach::Tenants(all) = &self.reach else { return Ok(()) };
+        let mut reached = serde_json::Map::new();
+        for tenants in all.iter() {
+            let found = rows(connection.get()?, &tenants.found, &self.shared).await?;
+            let key = |key: &Scalar| match key {
+                Scalar::Text(text) => serde_json::Value::from(&**text),
+                Scalar::Int(number) => number.to_string().into(),
+                // Nothing else is a key.
+                _ => serde_json::Value::Null,
+            };
+            let keys = found.iter().filter_map(|row| row.values.first()).map(key).collect();
+            reached.insert(tenants.collection.to_string(), keys);
+        }
+        let reached = serde_json::Value::Object(reached).to_string();
+        connection.set_confined(true);
+        rows(connection.get()?, &row_security::reach(&reached), &self.shared).await.map(|_| ())
     }
 
     pub(super) async fn read_json(&self, plan: &Plan, statements: &ReadStatements) -> Result<JsonBytes> {
         loop {
-            let mut connection = self.shared.pool.acquire().await?;
+            let mut connection = self.acquire().await?;
             let result = read_json(connection.get()?, plan, statements, &self.shared).await;
             if let Some(result) = connection.settle(result) {
                 return result;
@@ -136,7 +205,7 @@ where
 
     pub(super) async fn rows(&self, statement: &Statement) -> Result<Vec<Row>> {
         loop {
-            let mut connection = self.shared.pool.acquire().await?;
+            let mut connection = self.acquire().await?;
             let result = rows(connection.get()?, statement, &self.shared).await;
             if let Some(result) = connection.settle(result) {
                 return result;
@@ -147,7 +216,7 @@ where
     /// Opens a transaction; a connection that was lost while it lay idle is replaced.
     async fn begin(&self) -> Result<ServerTransaction<S>> {
         loop {
-            let mut connection = self.shared.pool.acquire().await?;
+            let mut connection = self.acquire().await?;
             let was_idle = connection.was_idle();
             match plain(connection.get()?, S::BEGIN, &self.shared).await {
                 Ok(()) => return Ok(ServerTransaction { connection, shared: self.shared.clone() }),

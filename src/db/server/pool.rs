@@ -36,12 +36,20 @@ struct Shared<S: Server> {
     settings: Settings,
     permits: Arc<Semaphore>,
     /// Those that nobody uses, with the thread whose event loop wakes them: another thread can use them, but slower.
-    idle: Mutex<Vec<(ThreadId, S::Connection)>>,
+    idle: Mutex<Vec<Kept<S>>>,
+}
+
+/// An open connection.
+struct Kept<S: Server> {
+    thread: ThreadId,
+    connection: S::Connection,
+    /// It reaches the rows of some tenants only.
+    is_confined: bool,
 }
 
 /// A connection in use. Dropped without [`Pooled::release`] it is closed, since nobody knows where its protocol stands.
 pub(super) struct Pooled<S: Server> {
-    connection: Option<(ThreadId, S::Connection)>,
+    kept: Option<Kept<S>>,
     shared: Arc<Shared<S>>,
     was_idle: bool,
     _permit: OwnedSemaphorePermit,
@@ -82,35 +90,31 @@ where
                 .map_err(|_| unavailable("All connections are in use."))?
                 .map_err(Error::internal)?,
         };
-        let pooled = |connection, was_idle| Pooled {
-            connection: Some(connection),
-            shared: shared.clone(),
-            was_idle,
-            _permit: permit,
-        };
-        if let Some(connection) = shared.take_idle() {
-            return Ok(pooled(connection, true));
+        let pooled =
+            |kept, was_idle| Pooled { kept: Some(kept), shared: shared.clone(), was_idle, _permit: permit };
+        if let Some(kept) = shared.take_idle() {
+            return Ok(pooled(kept, true));
         }
         let connection = tokio::time::timeout_at(deadline, shared.connect(deadline))
             .await
             .map_err(|_| unavailable("It cannot be reached."))??;
-        Ok(pooled((thread::current().id(), connection), false))
+        Ok(pooled(Kept { thread: thread::current().id(), connection, is_confined: false }, false))
     }
 }
 
 impl<S: Server> Shared<S> {
-    fn take_idle(&self) -> Option<(ThreadId, S::Connection)> {
+    fn take_idle(&self) -> Option<Kept<S>> {
         let here = thread::current().id();
         let mut idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let own = idle.iter().rposition(|(thread, _)| *thread == here);
+        let own = idle.iter().rposition(|kept| kept.thread == here);
         match own {
             Some(position) => Some(idle.swap_remove(position)),
             None => idle.pop(),
         }
     }
 
-    fn give_back(&self, connection: (ThreadId, S::Connection)) {
-        self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(connection);
+    fn give_back(&self, kept: Kept<S>) {
+        self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(kept);
     }
 
     async fn connect(&self, deadline: Instant) -> Result<S::Connection>
@@ -146,8 +150,8 @@ impl<S: Server> Shared<S> {
 impl<S: Server> Pooled<S> {
     /// The connection itself.
     pub(super) fn get(&mut self) -> Result<&mut S::Connection> {
-        match &mut self.connection {
-            Some((_, connection)) => Ok(connection),
+        match &mut self.kept {
+            Some(kept) => Ok(&mut kept.connection),
             None => Err(Error::internal(anyhow::anyhow!("a connection is used after its release"))),
         }
     }
@@ -155,6 +159,18 @@ impl<S: Server> Pooled<S> {
     /// It lay idle before, so that the server may have closed it since.
     pub(super) fn was_idle(&self) -> bool {
         self.was_idle
+    }
+
+    /// It reaches the rows of some tenants only.
+    pub(super) fn is_confined(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.is_confined)
+    }
+
+    /// Notes what it reaches from now on, before that is so.
+    pub(super) fn set_confined(&mut self, is_confined: bool) {
+        if let Some(kept) = &mut self.kept {
+            kept.is_confined = is_confined;
+        }
     }
 
     /// Ends a read: gives the connection back where it still serves. `None` where it was lost while it lay idle, so that the
@@ -171,35 +187,34 @@ impl<S: Server> Pooled<S> {
 
     /// Gives it back; only after a clean end.
     pub(super) fn release(mut self) {
-        let is_full =
-            |(_, connection): &(_, S::Connection)| connection.cached_statements_size() >= STATEMENTS_FULL;
-        if self.connection.as_ref().is_some_and(is_full) {
+        let is_full = |kept: &Kept<S>| kept.connection.cached_statements_size() >= STATEMENTS_FULL;
+        if self.kept.as_ref().is_some_and(is_full) {
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 runtime.spawn(self.empty());
             }
-        } else if let Some(connection) = self.connection.take() {
-            self.shared.give_back(connection);
+        } else if let Some(kept) = self.kept.take() {
+            self.shared.give_back(kept);
         }
     }
 
     /// Closes the prepared statements, waits until the server has done so, and gives the connection back.
     async fn empty(mut self) {
-        let Some((_, connection)) = &mut self.connection else { return };
+        let Some(Kept { connection, .. }) = &mut self.kept else { return };
         let emptied = async {
             connection.clear_cached_statements().await?;
             connection.ping().await
         };
         let is_empty = matches!(tokio::time::timeout(Duration::from_secs(5), emptied).await, Ok(Ok(())));
-        if let Some(connection) = self.connection.take_if(|_| is_empty) {
-            self.shared.give_back(connection);
+        if let Some(kept) = self.kept.take_if(|_| is_empty) {
+            self.shared.give_back(kept);
         }
     }
 }
 
 impl<S: Server> Drop for Pooled<S> {
     fn drop(&mut self) {
-        if let Some((_, connection)) = self.connection.take() {
-            discard::<S>(connection);
+        if let Some(kept) = self.kept.take() {
+            discard::<S>(kept.connection);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::db::transaction::Driver;
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
 use crate::schema::ColumnType;
+use crate::sql::row_security::{EVERYTHING, SETTING};
 use crate::sql::{ListKind, Param};
 
 /// Day from which PostgreSQL counts.
@@ -48,7 +49,10 @@ impl Server for Postgres {
         let options: PgConnectOptions = url.parse().map_err(|_| Error::UnprocessableContent {
             reason: "DATABASE_URL is no valid PostgreSQL address".to_owned(),
         })?;
-        Ok(options.application_name("tablature").statement_cache_capacity(STATEMENT_CACHE).options([
+        let options = options.application_name("tablature").statement_cache_capacity(STATEMENT_CACHE);
+        // A connection reaches all rows until it is confined to those of tenants.
+        let reach = settings.row_security.then_some((SETTING, EVERYTHING));
+        Ok(options.options(reach).options([
             ("statement_timeout", settings.statement_timeout.as_millis().to_string().as_str()),
             // Compiling a plan takes longer than any statement of an API.
             ("jit", "off"),
@@ -80,12 +84,10 @@ impl Server for Postgres {
         let value = || detail_value(failure.detail());
         Some(match failure.code() {
             "23505" => {
-                let field = detail_columns(failure.detail());
-                Error::RecordNotUnique { collection, field, value: value() }
+                Error::RecordNotUnique { collection, field: columns_or_constraint(failure), value: value() }
             }
             "23503" => {
-                let field = detail_columns(failure.detail());
-                Error::InvalidForeignKey { collection, field, value: value() }
+                Error::InvalidForeignKey { collection, field: columns_or_constraint(failure), value: value() }
             }
             "23502" => {
                 Error::NotNullViolation { collection, field: failure.column().unwrap_or_default().to_owned() }
@@ -105,6 +107,8 @@ impl Server for Postgres {
             "53100" => unavailable("The disk is full."),
             "53300" => unavailable("It takes no more connections."),
             "57P01" | "57P02" | "57P03" | "25P03" | "08006" | "08003" => unavailable("It cannot be reached."),
+            // A row of another tenant, where the database keeps them apart.
+            "42501" if failure.message().contains("row-level security") => Error::Forbidden,
             "25006" => unavailable("It is read-only."),
             // A statement prepared before a column changed its type: a fresh connection prepares it anew.
             "0A000" if failure.message().contains("cached plan") => unavailable("A table has just changed."),
@@ -190,13 +194,17 @@ fn add_list(arguments: &mut PgArguments, kind: ListKind, values: &[Scalar]) -> A
     }
 }
 
-/// `Key (a, b)=(1, 2) already exists.` names the columns.
-fn detail_columns(detail: Option<&str>) -> String {
-    detail
+/// `Key (a, b)=(1, 2) already exists.` names the columns. Behind row level security that is left out, and only the constraint is
+/// named.
+fn columns_or_constraint(failure: &PgDatabaseError) -> String {
+    failure
+        .detail()
         .and_then(|detail| detail.split_once("Key ("))
         .and_then(|(_, rest)| rest.split_once(")=("))
-        .map(|(columns, _)| columns.replace('"', ""))
-        .unwrap_or_default()
+        .map_or_else(
+            || failure.constraint().unwrap_or_default().to_owned(),
+            |(columns, _)| columns.replace('"', ""),
+        )
 }
 
 fn detail_value(detail: Option<&str>) -> serde_json::Value {
