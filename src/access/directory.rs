@@ -67,12 +67,18 @@ pub struct Policy {
     pub addresses: AddressList,
     permissions: HashMap<(Arc<str>, Action), Vec<Arc<Permission>>>,
     is_personal: bool,
+    own_paths: Vec<Arc<str>>,
 }
 
 impl Policy {
     /// What it allows for this collection and action.
     pub fn permissions(&self, collection: &Arc<str>, action: Action) -> &[Arc<Permission>] {
         self.permissions.get(&(collection.clone(), action)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Paths behind `$CURRENT_USER.` in presets and validations.
+    pub fn own_paths(&self) -> &[Arc<str>] {
+        &self.own_paths
     }
 
     /// Everything it allows.
@@ -149,7 +155,13 @@ impl Directory {
             .into_iter()
             .map(|row| {
                 let addresses = AddressList::parse(&row.ip_access);
-                let policy = Policy { addresses, permissions: HashMap::new(), is_personal: false, row };
+                let policy = Policy {
+                    addresses,
+                    permissions: HashMap::new(),
+                    is_personal: false,
+                    own_paths: Vec::new(),
+                    row,
+                };
                 (policy.row.id.clone(), policy)
             })
             .collect();
@@ -158,6 +170,7 @@ impl Directory {
             match Permission::read(row) {
                 Ok(Some(permission)) => {
                     policy.is_personal |= permission.is_personal;
+                    policy.own_paths.extend(permission.own_paths.iter().cloned());
                     let place = (permission.collection.clone(), permission.action);
                     policy.permissions.entry(place).or_default().push(Arc::new(permission));
                 }

@@ -19,6 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::filter::Variables;
@@ -81,6 +82,8 @@ pub struct Accountability {
     pub user_agent: Option<String>,
     /// `Origin` of the request, cut to 255 characters.
     pub origin: Option<String>,
+    /// What `$CURRENT_USER.path` stands for in presets and validations, by its path; read when something is written.
+    pub own: Option<Map<String, Value>>,
 }
 
 impl Accountability {
@@ -92,6 +95,7 @@ impl Accountability {
             role: self.role.as_deref(),
             roles: &self.roles,
             policies: &self.policies,
+            own: self.own.as_ref(),
         }
     }
 }

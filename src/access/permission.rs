@@ -53,6 +53,8 @@ pub struct Permission {
     pub presets: Map<String, Value>,
     /// Somewhere stands a variable that differs from user to user.
     pub is_personal: bool,
+    /// Paths behind `$CURRENT_USER.` in presets and validation.
+    pub own_paths: Vec<Arc<str>>,
 }
 
 /// Rows that a permission is about.
@@ -92,7 +94,12 @@ impl Permission {
             Value::Object(presets) => presets.clone(),
             _ => Map::new(),
         };
+        let mut own_paths = Vec::new();
+        for value in [&row.presets, &row.validation] {
+            collect_own_paths(value, &mut own_paths);
+        }
         Ok(Some(Permission {
+            own_paths,
             id: Some(row.id.clone()),
             policy: row.policy.as_str().into(),
             collection: row.collection.as_str().into(),
@@ -103,6 +110,19 @@ impl Permission {
             presets,
             is_personal: row.permissions.to_string().contains("$CURRENT_"),
         }))
+    }
+}
+
+fn collect_own_paths(value: &Value, paths: &mut Vec<Arc<str>>) {
+    match value {
+        Value::String(text) => {
+            if let Some(path) = text.strip_prefix("$CURRENT_USER.").filter(|path| !path.is_empty()) {
+                paths.push(path.into());
+            }
+        }
+        Value::Array(entries) => entries.iter().for_each(|entry| collect_own_paths(entry, paths)),
+        Value::Object(members) => members.values().for_each(|member| collect_own_paths(member, paths)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

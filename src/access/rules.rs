@@ -215,11 +215,17 @@ impl Limited {
                 role: who.role.as_deref(),
                 roles: &who.roles,
                 policies: &who.policies,
+                own: None,
             },
             may_read: &|_, _| true,
             is_open: &|_| true,
             is_rule: true,
         }
+    }
+
+    /// The paths from the user that presets and validations name, without their `$CURRENT_USER.`.
+    pub fn own_paths(&self) -> impl Iterator<Item = &str> {
+        self.policies.iter().flat_map(|policy| policy.own_paths()).map(|path| &**path)
     }
 
     /// Whether a permission names this field.

@@ -132,6 +132,7 @@ impl Caller {
             ip: client.address,
             user_agent: user_agent.map(str::to_owned),
             origin: origin.map(str::to_owned),
+            own: None,
         });
         let spoken = Spoken {
             accountability: accountability.clone(),

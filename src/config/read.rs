@@ -415,6 +415,7 @@ mod tests {
         check_refused(&[], "", "port = \n", &["tablature.toml: line 1"]);
         check_refused(&[], "no equals sign here", "", &[".env"]);
         check_refused(&[("SESSION_COOKIE_SAME_SITE", "none")], "", "", &["SESSION_COOKIE_SECURE only"]);
+        check_refused(&[("TENANCY_RLS", "true")], "", "", &["TENANCY_RLS (environment) needs PostgreSQL"]);
         check_refused(&[("EMAIL_TRANSPORT", "smtp")], "", "", &["EMAIL_TRANSPORT", "needs EMAIL_SMTP_HOST"]);
         check_refused(&[("EMAIL_TRANSPORT", "sendmail")], "", "", &["must be `smtp` or `none`"]);
         check_refused(&[("PASSWORD_RESET_URL_ALLOW_LIST", "app.example")], "", "", &["must begin with"]);

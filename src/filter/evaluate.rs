@@ -308,7 +308,11 @@ impl Variables<'_> {
     pub fn fill_in(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => match self.meaning(text) {
-                Meaning::Text | Meaning::UserField(_) | Meaning::Malformed => value.clone(),
+                Meaning::Text | Meaning::Malformed => value.clone(),
+                Meaning::UserField(path) => match self.own {
+                    Some(own) => own.get(&path.join(".")).cloned().unwrap_or(Value::Null),
+                    None => value.clone(),
+                },
                 Meaning::Moment(moment) => json!(moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()),
                 Meaning::Key(key) => json!(key),
                 Meaning::Keys(keys) => json!(keys),
@@ -344,6 +348,7 @@ mod tests {
             role: None,
             roles: &roles,
             policies: &[],
+            own: None,
         };
         let item_map = item.as_object().expect("an item");
         let broken = evaluate(&syntax, item_map, &variables, missing).expect("operators that exist");

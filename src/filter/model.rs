@@ -97,6 +97,22 @@ pub enum Filter {
     },
 }
 
+impl Filter {
+    /// The comparisons with something of the user who asks that stand anywhere in it.
+    pub fn of_user<'f>(&'f self, found: &mut Vec<&'f Filter>) {
+        match self {
+            Filter::And(parts) | Filter::Or(parts) => parts.iter().for_each(|part| part.of_user(found)),
+            Filter::Not(inner)
+            | Filter::ToOne { filter: inner, .. }
+            | Filter::ToAny { filter: inner, .. }
+            | Filter::Some { filter: inner, .. }
+            | Filter::None { filter: inner, .. } => inner.of_user(found),
+            Filter::CurrentUser { .. } => found.push(self),
+            Filter::Compare { .. } => {}
+        }
+    }
+}
+
 /// What a condition looks at, or what is sorted or grouped by, within one collection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {

@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
+use serde_json::{Map, Value};
 
 /// The parts of a request that a filter may name.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +17,8 @@ pub struct Variables<'a> {
     pub roles: &'a [String],
     /// `$CURRENT_POLICIES`.
     pub policies: &'a [String],
+    /// `$CURRENT_USER.path` by its path, where such values were looked up beforehand; `None` where the statement does so.
+    pub own: Option<&'a Map<String, Value>>,
 }
 
 /// What a text of a filter stands for.
@@ -83,6 +86,7 @@ mod tests {
             role: None,
             roles: &roles,
             policies: &[],
+            own: None,
         };
         let got = match variables.meaning(text) {
             Meaning::Text => "text".to_owned(),

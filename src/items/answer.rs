@@ -142,6 +142,7 @@ impl ItemsService {
         idempotency: Option<IdempotencyKey>,
         precondition: Option<Precondition>,
     ) -> Result<WriteAnswer> {
+        let ctx = &*self.with_own(ctx).await?;
         let query = answer.clone().unwrap_or_default();
         let condition = precondition.map(|tags| Condition::new(tags, &operation, query)).transpose()?;
         let answer = answer.filter(|_| !matches!(operation, Operation::Delete(_)));

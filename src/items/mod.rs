@@ -14,6 +14,7 @@ mod idempotency;
 mod journal;
 pub mod nested;
 mod numbers;
+mod own;
 pub mod plan;
 mod relations;
 mod rights;

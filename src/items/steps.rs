@@ -104,6 +104,7 @@ impl ItemsService {
                 most: MOST_STEPS as u64,
             });
         }
+        let ctx = &*self.with_own(ctx).await?;
         let prepare = async || self.prepare_steps(ctx, steps).await.map(Work::Many);
         self.once(ctx, idempotency, prepare).await
     }

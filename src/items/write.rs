@@ -92,6 +92,7 @@ pub(super) enum Keys {
 impl ItemsService {
     /// Does it, and tells whoever listens once it is committed.
     pub async fn change(&self, ctx: &Context, collection: &str, operation: Operation) -> Result<Written> {
+        let ctx = &*self.with_own(ctx).await?;
         let prepared = self.prepare(ctx, collection, operation, false).await?;
         let is_single = prepared.is_single;
         let id = prepared.collection;
@@ -102,6 +103,7 @@ impl ItemsService {
 
     /// The same for items as they ought to be: who made them and when is taken from the payload where it says so.
     pub async fn put(&self, ctx: &Context, collection: &str, operation: Operation) -> Result<Written> {
+        let ctx = &*self.with_own(ctx).await?;
         let prepared = self.prepare(ctx, collection, operation, true).await?;
         let is_single = prepared.is_single;
         let id = prepared.collection;

@@ -275,10 +275,25 @@ impl<'a> Builder<'a> {
                 let (select, to) = self.any(&mut inner, at, *field, *collection)?;
                 self.exists(inner, select, to, filter, true)?
             }
-            Filter::Some { field, filter: inner } | Filter::None { field, filter: inner } => {
+            Filter::Some { field, filter: inner } => {
                 let mut scope = Scope::default();
                 let (select, to) = self.related(&mut scope, at, *field)?;
-                self.exists(scope, select, to, inner, matches!(filter, Filter::Some { .. }))?
+                self.exists(scope, select, to, inner, true)?
+            }
+            Filter::None { field, filter: inner } => {
+                let mut scope = Scope::default();
+                let (select, to) = self.related(&mut scope, at, *field)?;
+                let absent = self.exists(scope, select, to, inner, false)?;
+                // What is compared with nothing is false, and must not become true by being turned round.
+                let mut parts = vec![absent];
+                let mut named = Vec::new();
+                inner.of_user(&mut named);
+                for named in named {
+                    let Filter::CurrentUser { user, users, path, field, .. } = named else { continue };
+                    let found = self.of_user(user, *users, path, *field)?;
+                    parts.push(Expr::Exists(Box::new(found), true));
+                }
+                if parts.len() == 1 { parts.remove(0) } else { Expr::And(parts) }
             }
             Filter::CurrentUser { target, test, user, users, path, field } => {
                 let value = self.target(scope, at, target)?;

@@ -134,6 +134,41 @@ async fn writes_are_judged_before_anything_is_written() {
 }
 
 #[tokio::test]
+async fn presets_and_rules_name_fields_of_the_user() {
+    each_database(async |engine| {
+        let (server, _database) = blog::own(engine).await;
+        let admin = server.admin();
+        let preset = json!({ "must": "$CURRENT_USER.email", "name": "$CURRENT_USER.role.name" });
+        let mine = json!({ "must": { "_eq": "$CURRENT_USER.email" } });
+        // A note none of whose parts is called like the user's title: without a title there is nothing to compare with.
+        let strange = json!({ "children": { "_none": { "name": { "_eq": "$CURRENT_USER.title" } } } });
+        let rights = json!([
+            ["notes", "create", {}, ["name", "must", "parent"], preset, mine],
+            ["notes", "read", strange, ["*"]],
+        ]);
+        let policy = policy(&admin, "owner", rights).await;
+        let (id, owner) = user(&admin, "owner", &[&policy]).await;
+        let path = format!("/users/{id}");
+        admin.patch(&path, json!({ "role": { "name": "Editors" }, "title": "Chief" })).await.data();
+        let made = owner.post("/items/notes", json!({})).await.data();
+        assert_eq!((&made["must"], &made["name"]), (&json!("owner@example.com"), &json!("Editors")));
+        let refused = owner.post("/items/notes", json!({ "must": "somebody@example.com" })).await;
+        refused.refused(400, "FAILED_VALIDATION");
+        admin.patch(&path, json!({ "email": "new@example.com" })).await.data();
+        let made = owner.post("/items/notes", json!({ "name": "Chief", "parent": made["id"] })).await.data();
+        assert_eq!(made["must"], "new@example.com");
+
+        let names = async || owner.items("notes", json!({ "sort": "id" })).await.column("name");
+        assert_eq!(names().await, ["Chief"]);
+        admin.patch(&path, json!({ "title": null })).await.data();
+        assert!(names().await.is_empty());
+        admin.patch(&path, json!({ "title": "Other" })).await.data();
+        assert_eq!(names().await, ["Editors", "Chief"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn new_items_have_to_be_among_the_rows_that_may_be_made() {
     each_database(async |engine| {
         let (server, _database) = blog::own(engine).await;

@@ -466,7 +466,7 @@ async fn row_level_security_follows_the_model() {
     assert_eq!(policies().await, ["firms", "notes", "people"]);
     assert_eq!(database.count("notes", "true").await, 0);
     // Rows without a tenant belong to everybody.
-    project.write("notes.yaml", &renamed.replace("tenant: owner\n", ""));
+    project.write("notes.yaml", renamed.replace("tenant: owner\n", ""));
     until("the rule is gone", async || policies().await == ["firms", "people"]).await;
     assert_eq!(database.count("notes", "true").await, 1);
     // What somebody switched off by hand is switched on again.

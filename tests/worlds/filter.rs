@@ -627,7 +627,7 @@ impl Judge<'_> {
                 self.judge(to, self.follow(table, row, *field), is)
             }
             Filter::ToMany { field, how, is } => {
-                if *how == How::None && is.is_void(self.caller) {
+                if *how == How::None && (is.is_void(self.caller) || self.is_unknown(is)) {
                     return Some(false);
                 }
                 let (to, items) = self.items(table, row, *field);
@@ -641,6 +641,18 @@ impl Judge<'_> {
                 let item = self.follow_any(table, row, *field, *to);
                 Some(item.is_some_and(|item| self.judge(*to, Some(item), is) == Some(true)))
             }
+        }
+    }
+
+    /// Compares with something of the user that is not there.
+    fn is_unknown(&self, filter: &Filter) -> bool {
+        match filter {
+            Filter::And(parts) | Filter::Or(parts) => parts.iter().any(|part| self.is_unknown(part)),
+            Filter::Value { test: Test::User { path, .. }, .. } => self.of_user(path).0.is_empty(),
+            Filter::ToOne { is, .. } | Filter::ToMany { is, .. } | Filter::ToAny { is, .. } => {
+                self.is_unknown(is)
+            }
+            Filter::Value { .. } | Filter::List { .. } => false,
         }
     }
 

@@ -160,6 +160,7 @@ impl Checker<'_> {
             role: Some(SOMEBODY),
             roles: &keys,
             policies: &keys,
+            own: None,
         };
         let env =
             Env { schema: self.schema, variables, may_read: &|_, _| true, is_open: &|_| true, is_rule: true };
