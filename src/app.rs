@@ -23,11 +23,12 @@ use crate::events::{Belief, Events, Hooks};
 use crate::items::{ItemsService, ItemsSettings};
 use crate::mail::Mailer;
 use crate::outbound::Outbound;
-use crate::project::{Project, SchemaStore, Watch};
+use crate::project::{Project, SchemaStore, Watch, follow_others};
 use crate::query::QueryLimits;
 use crate::rest::{Api, Cookies, Denials};
 use crate::server::{Gate, Listening};
 use crate::specs::Specs;
+use crate::sql::Dialect;
 use crate::telemetry::{Metrics, start_logs};
 
 /// How often gauges are read and figures are sorted into their buckets.
@@ -93,6 +94,8 @@ impl App {
             cookies: Cookies::new(&config.auth, origins(&config.server)),
             schemas,
             specs: Specs::new(&config.server.public_url),
+            project: project.clone(),
+            system: project.system(),
             metrics: metrics.clone(),
             limits: query_limits(&config.limits),
             rate_limits: config.rate_limits.clone(),
@@ -114,6 +117,10 @@ impl App {
         });
         tokio::spawn(forget_callers_of_old_files(project.store(), api.clone()));
         tokio::spawn(measure(metrics, db.clone()));
+        if db.dialect() != Dialect::Sqlite {
+            // A SQLite database is served by one process.
+            tokio::spawn(follow_others(project.clone()));
+        }
         if config.project.write_back {
             tokio::spawn(write_back_access(changes, project.clone()));
         }

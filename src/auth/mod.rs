@@ -178,8 +178,8 @@ impl Authenticator {
         Authenticator { events: Some(events), ..self }
     }
 
-    /// Sessions or users changed in a way that no event tells of: returns when no node believes what it knew of them.
-    async fn forget_everywhere(&self) {
+    /// Sessions, users or the model changed in a way that no event tells of: returns when no node believes what it knew before.
+    pub async fn forget_everywhere(&self) {
         self.forget_all();
         if let Some(events) = &self.events {
             events.outlast_beliefs().await;

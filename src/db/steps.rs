@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::introspect::introspect;
 use super::lock::Lease;
@@ -278,6 +279,22 @@ pub async fn applied_model(database: &Database) -> Result<Option<(Value, String)
         let model = serde_json::from_str(row.text(0)?).ok()?;
         Some((model, row.text(1)?.to_string()))
     }))
+}
+
+/// The mark of the last change: differs after each.
+pub async fn applied_hash(database: &Database) -> Result<Option<String>> {
+    let columns = [("model_hash", ColumnType::Text)];
+    let found = database.rows(&rows::select(database.dialect(), "tablature_schema", &columns, &[])).await?;
+    Ok(found.first().and_then(|row| row.text(0)).map(|hash| hash.to_string()))
+}
+
+/// Marks the database as changed by something else than files, for other nodes and for the next comparison. Gives the mark.
+pub async fn mark_changed(transaction: &mut Transaction) -> Result<String> {
+    let dialect = transaction.dialect();
+    let mark = Uuid::now_v7().simple().to_string();
+    let cell = Cell::new("model_hash", ColumnType::Text, Scalar::Text(mark.as_str().into()));
+    transaction.execute(&rows::update(dialect, "tablature_schema", &[cell], &[])).await?;
+    Ok(mark)
 }
 
 /// Remembers the model that is applied now.

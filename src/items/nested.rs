@@ -114,6 +114,7 @@ impl Planner<'_> {
         item.values.sort_by_key(|(field, _)| *field);
         let rules = self.rules.of(&schema, id);
         rules.check(collection, &item.values, &mut self.findings);
+        rules.check_filters(payload, &self.ctx.variables(), &mut self.findings)?;
         match target {
             Target::Create => {
                 defaults::complete_new(

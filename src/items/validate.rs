@@ -10,9 +10,11 @@ use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value, json};
 
 use super::values::{column_value, compact_json};
-use crate::error::Error;
-use crate::filter::Scalar;
-use crate::schema::{Auto, Collection, CollectionId, Column, ColumnType, DefaultValue, FieldId, Schema};
+use crate::error::{Error, Result};
+use crate::filter::{self, Missing, Scalar, Syntax, Variables};
+use crate::schema::{
+    Auto, Collection, CollectionId, Column, ColumnType, DefaultValue, Field, FieldId, Schema,
+};
 
 /// The compiled rules of all collections of one model, each made when first needed.
 pub struct Rules {
@@ -29,7 +31,19 @@ pub struct CollectionRules {
     bounds: Vec<Bound>,
     /// Columns that the validator looks at.
     checked: Vec<FieldId>,
+    /// Rules that fields have as filters.
+    filters: Vec<FieldFilter>,
 }
+
+/// A filter that an item must fit when it is sent, as a field has it.
+struct FieldFilter {
+    syntax: Syntax,
+    /// What whoever breaks it is told instead of what is wrong.
+    message: Option<String>,
+}
+
+/// How large the filter of a field may be; like those of permissions.
+const LIMITS: filter::Limits = filter::Limits { max_depth: 20, max_conditions: 2000 };
 
 /// What a new row has in a column that was not sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +127,29 @@ impl CollectionRules {
                 })
                 .ok()
         };
-        CollectionRules { columns, validator, bounds, checked }
+        let filters = collection.fields().filter_map(|(_, field)| field_filter(collection, field)).collect();
+        CollectionRules { columns, validator, bounds, checked, filters }
+    }
+
+    /// Findings about an item that breaks the filters of its fields. What is not sent breaks none.
+    pub fn check_filters(
+        &self,
+        item: &Map<String, Value>,
+        variables: &Variables<'_>,
+        findings: &mut Vec<Error>,
+    ) -> Result<()> {
+        for FieldFilter { syntax, message } in &self.filters {
+            for broken in filter::evaluate(syntax, item, variables, Missing::Fits)? {
+                let told = message.clone().unwrap_or_else(|| format!("It breaks \"_{}\".", broken.rule));
+                findings.push(Error::FailedValidation {
+                    field: broken.field,
+                    rule: broken.rule,
+                    details: broken.details,
+                    message: told,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// All findings about values that are sent. Null and absent values break none of these rules.
@@ -148,6 +184,17 @@ impl CollectionRules {
         }
         Value::Object(instance)
     }
+}
+
+/// The filter of a field, read. One that cannot be read was not written over the API, which refuses it.
+fn field_filter(collection: &Collection, field: &Field) -> Option<FieldFilter> {
+    if field.validation.as_object().is_none_or(Map::is_empty) {
+        return None;
+    }
+    let read = filter::parse(&field.validation, "validation", LIMITS).inspect_err(|error| {
+        tracing::error!(collection = %collection.name, field = %field.name, %error, "the rule of a field cannot be read");
+    });
+    Some(FieldFilter { syntax: read.ok()?, message: field.validation_message.clone() })
 }
 
 /// The keywords of one column.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::registry::{Entry, Registry};
 use crate::db::Database;
+use crate::db::introspect::introspect;
 use crate::error::Result;
 use crate::schema::diff::is_reserved;
 use crate::schema::{
@@ -17,26 +18,39 @@ use crate::schema::{
     merge_database_tables,
 };
 
-/// The declared model with everything else that the database has.
-pub async fn served(database: &Database, schema: &Schema, structure: &DatabaseStructure) -> Result<Schema> {
-    let registry =
-        match unknown_tables(schema, structure).next().is_some() || has_unknown_columns(schema, structure) {
-            true => Registry::read(database).await?,
-            false => Registry::default(),
-        };
-    Ok(merge(schema, structure, &registry))
+/// What the database has and what its registry says about it: all that is known besides the files.
+#[derive(Debug, Default, Clone)]
+pub struct Catalogue {
+    /// Tables, columns, keys.
+    pub structure: DatabaseStructure,
+    /// The rows of `directus_collections`, `directus_fields` and `directus_relations`.
+    pub registry: Registry,
 }
 
-/// The same, with the rows at hand.
-pub fn merge(schema: &Schema, structure: &DatabaseStructure, registry: &Registry) -> Schema {
+impl Catalogue {
+    /// Reads both.
+    pub async fn read(database: &Database) -> Result<Self> {
+        let structure = introspect(database).await?;
+        let registry = Registry::read(database).await?;
+        Ok(Catalogue { structure, registry })
+    }
+}
+
+/// The declared model with everything else that the database has.
+pub fn merge(schema: &Schema, structure: &DatabaseStructure, registry: &Registry, version: u64) -> Schema {
     let tables = unknown_tables(schema, structure).map(|table| found_collection(table, registry)).collect();
-    let merged = merge_database_tables(schema, tables, schema.version);
+    let merged = merge_database_tables(schema, tables, version);
     let mut collections: Vec<Collection> =
         merged.collections().map(|(_, collection)| collection.clone()).collect();
-    for collection in collections.iter_mut().filter(|collection| is_own(collection)) {
+    for collection in collections.iter_mut().filter(|collection| collection.origin != Origin::Database) {
         let Some(table) = structure.table(&collection.name) else { continue };
         for column in &table.columns {
             if collection.find(&column.name).is_some() {
+                continue;
+            }
+            // A column that the system does not know is somebody's field only where it was made one.
+            let place = vec![table.name.clone(), column.name.clone()];
+            if collection.is_system() && !registry.fields.contains_key(&place) {
                 continue;
             }
             let (mut field, reference) = found_field(table, column, registry);
@@ -48,12 +62,8 @@ pub fn merge(schema: &Schema, structure: &DatabaseStructure, registry: &Registry
             collection.push(field);
         }
     }
-    let with_columns = Schema::new(schema.version, collections);
+    let with_columns = Schema::new(version, collections);
     with_relations(&with_columns, registry)
-}
-
-fn is_own(collection: &Collection) -> bool {
-    matches!(collection.origin, Origin::Yaml | Origin::Generated)
 }
 
 fn unknown_tables<'a>(
@@ -63,13 +73,6 @@ fn unknown_tables<'a>(
     let tables = structure.tables.values();
     tables.filter(|table| {
         schema.find(&table.name).is_none() && !is_reserved(&table.name) && !table.columns.is_empty()
-    })
-}
-
-fn has_unknown_columns(schema: &Schema, structure: &DatabaseStructure) -> bool {
-    schema.collections().filter(|(_, collection)| is_own(collection)).any(|(_, collection)| {
-        let columns = structure.table(&collection.name).map(|table| table.columns.iter());
-        columns.into_iter().flatten().any(|column| collection.find(&column.name).is_none())
     })
 }
 
@@ -172,8 +175,16 @@ fn found_field(table: &Table, column: &TableColumn, registry: &Registry) -> (Fie
     field.readonly = column.is_generated || flag("readonly").unwrap_or(false);
     field.conceal = is_special("conceal") || is_special("hash");
     field.searchable = flag("searchable").unwrap_or(true) && !field.conceal;
+    describe_rules(&mut field, entry);
     let key = table.foreign_keys.iter().find(|key| key.columns == names);
     (field, key.map(|key| (key.target.clone(), key.on_delete)))
+}
+
+/// Rules that stand in the registry only.
+fn describe_rules(field: &mut Field, entry: Option<&Entry>) {
+    let Some(entry) = entry else { return };
+    field.validation = entry.get("validation").filter(|rule| rule.is_object()).cloned().unwrap_or_default();
+    field.validation_message = entry.get("validation_message").and_then(Value::as_str).map(str::to_owned);
 }
 
 /// Defaults of lists and JSON stand as text in the database.
@@ -189,7 +200,8 @@ fn for_api(column_type: &ColumnType, default: DefaultValue) -> DefaultValue {
     }
 }
 
-/// Adds the other ends of references, and references to one of several collections, to tables that no file declares.
+/// Adds what only the registry knows and no file declares: the other ends of references, references to one of several collections,
+/// and fields that hold nothing.
 fn with_relations(schema: &Schema, registry: &Registry) -> Schema {
     let mut collections: Vec<Collection> =
         schema.collections().map(|(_, collection)| collection.clone()).collect();
@@ -197,7 +209,8 @@ fn with_relations(schema: &Schema, registry: &Registry) -> Schema {
     for entry in registry.relations.values() {
         let many = text(entry, "many_collection").and_then(|name| schema.find(&name));
         let (Some(many), Some(many_field)) = (many, text(entry, "many_field")) else { continue };
-        if schema.collection(many).origin != Origin::Database {
+        let is_plain = |id| schema.collection(many).field(id).kind == FieldKind::Plain;
+        if !schema.collection(many).find(&many_field).is_some_and(is_plain) {
             continue;
         }
         let names = text(entry, "one_allowed_collections").unwrap_or_default();
@@ -232,12 +245,36 @@ fn with_relations(schema: &Schema, registry: &Registry) -> Schema {
         let points_here =
             matches!(&far.field(related_field).kind, FieldKind::ManyToOne { related, .. } if *related == one);
         let near = &mut collections[one.0 as usize];
-        if points_here && near.origin == Origin::Database && near.find(&alias).is_none() {
+        if points_here && near.find(&alias).is_none() {
             let mut field = Field::new(Arc::<str>::from(alias.as_str()), kind, None);
-            let known = registry.fields.get(&vec![near.name.to_string(), alias]);
-            field.note = known.and_then(|entry| text(entry, "note"));
+            describe_alias(&mut field, registry.fields.get(&vec![near.name.to_string(), alias]));
+            near.push(field);
+        }
+    }
+    for (place, entry) in &registry.fields {
+        let Some(id) = schema.find(&place[0]) else { continue };
+        let near = &mut collections[id.0 as usize];
+        let has_alias = text(entry, "special").is_some_and(|special| is_alias(&special));
+        if has_alias && near.find(&place[1]).is_none() {
+            let mut field = Field::new(Arc::<str>::from(place[1].as_str()), FieldKind::Presentation, None);
+            describe_alias(&mut field, Some(entry));
             near.push(field);
         }
     }
     Schema::new(schema.version, collections)
+}
+
+/// Whether a field of these specials holds nothing itself.
+fn is_alias(special: &str) -> bool {
+    let words = ["alias", "no-data", "group", "o2m", "m2m", "m2a", "o2a", "files", "translations"];
+    special.split(',').any(|word| words.contains(&word.trim()))
+}
+
+fn describe_alias(field: &mut Field, entry: Option<&Entry>) {
+    let Some(entry) = entry else { return };
+    let flag = |name: &str| entry.get(name).and_then(Value::as_bool).unwrap_or(false);
+    field.note = entry.get("note").and_then(Value::as_str).map(str::to_owned);
+    field.hidden = flag("hidden");
+    field.readonly = flag("readonly");
+    describe_rules(field, Some(entry));
 }

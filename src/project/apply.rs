@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
-use super::access::{self, Access, AccessPlan, AccessStep, Source};
+use super::System;
+use super::access::{self, Access, AccessPlan, Source};
+use super::adopt::Catalogue;
 use super::files::Fingerprint;
 use super::registry::{self, Registry};
+use super::remodel::forget_fields;
 use super::{Report, SchemaStore, Status, adopt, files};
 use crate::config::Secrets;
 use crate::db::introspect::{introspect, introspect_in};
@@ -20,7 +23,9 @@ use crate::db::{Committed, Database, Transaction, steps};
 use crate::error::{Error, Result};
 use crate::schema::diff::desired_table;
 use crate::schema::findings::Findings;
-use crate::schema::{DatabaseStructure, Diff, DiffOptions, Origin, Schema, SourceMap, diff, load};
+use crate::schema::{
+    DatabaseStructure, Diff, DiffOptions, Origin, Schema, SchemaStep, SourceMap, diff, load,
+};
 use crate::sql::Dialect;
 use crate::sql::ddl::types::is_stored_alike;
 use crate::yaml::{Diagnostic, Node};
@@ -38,6 +43,13 @@ pub struct Project {
     applied: std::sync::Mutex<Option<Access>>,
     /// Fingerprint of the files as they were read last.
     read_last: std::sync::Mutex<Option<Fingerprint>>,
+    /// The model that the files made last, and the mark of the last change of the database that this process knows of.
+    current: std::sync::Mutex<Current>,
+}
+
+struct Current {
+    declared: Arc<Schema>,
+    hash: Option<String>,
 }
 
 /// What the files say.
@@ -81,6 +93,7 @@ impl Project {
         Ok(Project {
             database,
             folder,
+            current: std::sync::Mutex::new(Current { declared: built_in.clone(), hash: None }),
             built_in,
             store,
             secrets: Secrets::default(),
@@ -213,8 +226,8 @@ impl Project {
     pub async fn model(&self) -> Result<Arc<Schema>> {
         let (loaded, diagnostics) = self.load().await?;
         let ProjectFiles { schema, .. } = loaded.ok_or_else(|| broken(&diagnostics))?;
-        let structure = introspect(&self.database).await?;
-        adopt::served(&self.database, &schema, &structure).await.map(Arc::new)
+        let Catalogue { structure, registry } = Catalogue::read(&self.database).await?;
+        Ok(Arc::new(adopt::merge(&schema, &structure, &registry, schema.version)))
     }
 
     /// The model of the files and where its parts stand, with all findings.
@@ -262,11 +275,56 @@ impl Project {
         &self.built_in
     }
 
-    async fn publish(&self, schema: &Schema, outcome: &Outcome, diagnostics: &[Diagnostic]) -> Result<()> {
-        let served = adopt::served(&self.database, schema, &outcome.structure).await?;
+    /// What every database has.
+    pub fn system(&self) -> System {
+        System::new(&self.built_in)
+    }
+
+    pub(super) fn built_in_shared(&self) -> Arc<Schema> {
+        self.built_in.clone()
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Current> {
+        // Values are taken or put, nothing else happens while it is held.
+        self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The model of the files as it was applied last.
+    pub(super) fn declared(&self) -> Arc<Schema> {
+        self.current().declared.clone()
+    }
+
+    /// The mark of the last change that this process knows of.
+    pub(super) fn known(&self) -> Option<String> {
+        self.current().hash.clone()
+    }
+
+    pub(super) fn know(&self, hash: String) {
+        self.current().hash = Some(hash);
+    }
+
+    /// Where the database differs from the files, one sentence each.
+    pub(super) fn drift(&self, declared: &Schema, structure: &DatabaseStructure) -> Vec<String> {
+        let diff = compare(declared, structure, &self.built_in, self.database.dialect(), false);
+        let steps = diff.steps.iter().map(|step| format!("the files differ: {step}")).collect::<Vec<_>>();
+        let unknown = Report::new(diff, Vec::new(), AccessPlan::default()).drift();
+        steps.into_iter().chain(unknown).collect()
+    }
+
+    async fn publish(
+        &self,
+        schema: &Arc<Schema>,
+        outcome: &Outcome,
+        diagnostics: &[Diagnostic],
+    ) -> Result<()> {
+        let registry = Registry::read(&self.database).await?;
+        let catalogue = Catalogue { structure: outcome.structure.clone(), registry };
+        let served = adopt::merge(schema, &catalogue.structure, &catalogue.registry, schema.version);
+        self.current().declared = schema.clone();
         let skipped = outcome.report.refusals(false);
         self.store.publish(
             served,
+            catalogue,
             Status {
                 diagnostics: texts(diagnostics),
                 drift: outcome.report.drift(),
@@ -283,13 +341,17 @@ impl Project {
         let model = Model::of(&schema, &access, &self.built_in);
         let access_here = access.clone();
         let built_in = self.built_in.clone();
-        let change = Change { schema: schema.clone(), access, built_in, model, options };
+        let served = self.store.schema();
+        let change = Change { schema: schema.clone(), served, access, built_in, model, options };
         let outcome = match self.database.dialect() {
             Dialect::Mysql => change.run_step_by_step(&self.database).await?,
             Dialect::Sqlite | Dialect::Postgres => change.run_in_transaction(&self.database).await?,
         };
         if outcome.refusals.is_empty() {
             *self.applied() = Some(access_here);
+            if let Some(hash) = steps::applied_hash(&self.database).await? {
+                self.know(hash);
+            }
             let applied = outcome.report.steps.iter().filter(|planned| planned.loss.is_none());
             let mut steps = 0;
             for planned in applied {
@@ -336,6 +398,8 @@ impl Model {
 
 struct Change {
     schema: Arc<Schema>,
+    /// The model before.
+    served: Arc<Schema>,
     access: Access,
     built_in: Arc<Schema>,
     model: Model,
@@ -406,7 +470,7 @@ impl Change {
                     let structure =
                         if run.is_empty() { structure } else { introspect_in(transaction).await? };
                     row_security::sync(transaction, &self.schema, has_row_security).await?;
-                    self.finish(transaction, before.as_ref(), &structure, &allowed.access).await?;
+                    self.finish(transaction, before.as_ref(), &structure, &allowed).await?;
                     Ok(Outcome { report, refusals, structure })
                 })
             })
@@ -446,9 +510,7 @@ impl Change {
         let now = structure.clone();
         let result = database
             .transaction(|transaction| {
-                Box::pin(
-                    async move { self.finish(transaction, before.as_ref(), &now, &allowed.access).await },
-                )
+                Box::pin(async move { self.finish(transaction, before.as_ref(), &now, &allowed).await })
             })
             .await;
         result.map(|_| Outcome { report, refusals, structure })
@@ -460,11 +522,20 @@ impl Change {
         transaction: &mut Transaction,
         before: Option<&Value>,
         structure: &DatabaseStructure,
-        access: &[AccessStep],
+        done: &Report,
     ) -> Result<()> {
-        access::run(transaction, access).await?;
         let Model { registry, json, hash } = self.model;
-        registry::sync(transaction, registry, before, structure).await?;
+        let mut gone = registry::sync(transaction, registry, before, structure).await?;
+        for planned in &done.steps {
+            match &planned.step {
+                SchemaStep::DropColumn { table, column } => gone.fields.push((table.clone(), column.clone())),
+                SchemaStep::DropTable { table } => gone.collections.push(table.clone()),
+                _ => {}
+            }
+        }
+        // First the rights that speak of what is gone, then what the files say about rights.
+        forget_fields(transaction, &self.served, gone).await?;
+        access::run(transaction, &done.access).await?;
         steps::remember_model(transaction, &json, &hash).await
     }
 }

@@ -6,10 +6,12 @@
 pub mod access;
 mod adopt;
 mod apply;
+mod catalogue;
 mod files;
 mod home_writer;
 mod pull;
 mod registry;
+mod remodel;
 mod report;
 pub mod rule_tests;
 mod sheet;
@@ -20,7 +22,10 @@ mod write_back;
 #[cfg(test)]
 mod tests;
 
+pub use adopt::Catalogue;
 pub use apply::{ApplyOptions, Project};
+pub use catalogue::{Shown, System};
+pub use remodel::{Edit, Remodelled};
 pub use report::Report;
 pub use store::{SchemaStore, Status};
-pub use watch::Watch;
+pub use watch::{Watch, follow_others};

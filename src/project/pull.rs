@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::schema::{
     Collection, DefaultValue, Field, Origin, Schema, SchemaStep, SourceFile, SourceMap, TableColumn,
 };
-use crate::yaml::{Diagnostic, edit, emit, parse};
+use crate::yaml::{Diagnostic, Node, edit, emit, parse};
 
 impl Project {
     /// Writes what the database has and the files do not: tables, columns, and types, defaults and nullability that differ. Gives
@@ -29,7 +29,8 @@ impl Project {
         let loaded = loaded.ok_or_else(|| broken(&diagnostics))?;
         let structure = introspect(&self.database).await?;
         let registry = Registry::read(&self.database).await?;
-        let adopted = adopt::merge(&loaded.schema, &structure, &registry);
+        let version = loaded.schema.version;
+        let adopted = adopt::merge(&loaded.schema, &structure, &registry, version);
         let before = steps::applied_model(&self.database).await?.map(|(model, _)| model);
         let before = before.as_ref().and_then(|before| before.get("access"));
         let found = Found::read(&mut Source::Database(&self.database), &loaded.access, before).await?;
@@ -173,7 +174,8 @@ impl Writer {
         sources: &SourceMap,
         registry: &Registry,
     ) -> Result<()> {
-        for (_, collection) in adopted.collections().filter(|(_, c)| c.origin == Origin::Yaml) {
+        let is_declared = |origin| matches!(origin, Origin::Yaml | Origin::System);
+        for (_, collection) in adopted.collections().filter(|(_, c)| is_declared(c.origin)) {
             let Some(known) = declared.get(&collection.name) else { continue };
             for (id, field) in collection.fields().filter(|(_, field)| known.find(&field.name).is_none()) {
                 let Some(value) = write_back::field(adopted, collection, id, field, registry) else {
@@ -188,12 +190,30 @@ impl Writer {
     }
 
     fn add_field(&mut self, sources: &SourceMap, collection: &str, field: &str, value: &Value) -> Result<()> {
-        let Some(file) = sources.collection(collection).map(|at| at.file.to_string()) else { return Ok(()) };
-        let Some(text) = self.texts.get(&file) else { return Ok(()) };
-        let edited = edit::insert(&file, text, &["fields"], field, value).map_err(unwritable)?;
+        let file = sources.collection(collection).map(|at| at.file.to_string());
+        // What is added to a collection of the system stands in a file that does nothing else.
+        let file = file.or_else(|| self.addition(collection));
+        let file = file.unwrap_or_else(|| format!("{}/{collection}.yaml", self.root()));
+        let edited = match self.texts.get(&file) {
+            Some(text) if has_fields(&file, text) => edit::insert(&file, text, &["fields"], field, value),
+            Some(text) => edit::insert(&file, text, &[], "fields", &json!({ field: value })),
+            None => Ok(emit::document(&json!({ "collection": collection, "fields": { field: value } }))),
+        };
+        let edited = edited.map_err(unwritable)?;
         self.texts.insert(file.clone(), edited);
         self.note(&file, format!("{file}: {collection}.{field} added"));
         Ok(())
+    }
+
+    /// The file that adds fields to a collection of the system.
+    fn addition(&self, collection: &str) -> Option<String> {
+        let named = |(file, text): &(&String, &String)| {
+            let (root, _) = parse(file, text.as_bytes());
+            let name = root.as_ref().and_then(|root| root.get("collection")).and_then(Node::as_text);
+            name == Some(collection)
+        };
+        let files = self.texts.iter().filter(|(_, text)| text.contains(collection));
+        files.filter(named).map(|(file, _)| file.clone()).next()
     }
 
     /// Writes a column as the database has it. A short form is replaced, of a long one only the keys that differ.
@@ -261,6 +281,10 @@ impl Writer {
         }
         Ok(lines)
     }
+}
+
+fn has_fields(file: &str, text: &str) -> bool {
+    parse(file, text.as_bytes()).0.is_some_and(|root| root.get("fields").is_some())
 }
 
 /// Puts a file in the place of another in one stroke, so that nobody reads half of it.

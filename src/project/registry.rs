@@ -14,7 +14,7 @@ use crate::db::{Database, Transaction};
 use crate::error::Result;
 use crate::filter::Scalar;
 use crate::schema::{ColumnType, DatabaseStructure, Schema};
-use crate::sql::rows::{Cell, delete, select, update};
+use crate::sql::rows::{Cell, delete, insert, select, update};
 
 pub use super::sheet::Entry;
 
@@ -89,6 +89,81 @@ const RELATIONS: Sheet = Sheet {
     ],
 };
 
+/// The same tables with all their columns: what is read and answered, and written over the API. The sheets above hold what files
+/// speak of.
+pub(super) const ALL_COLLECTIONS: Sheet = Sheet {
+    table: COLLECTIONS.table,
+    keys: COLLECTIONS.keys,
+    columns: &[
+        ("collection", string(64)),
+        ("icon", string(64)),
+        ("note", ColumnType::Text),
+        ("display_template", string(255)),
+        ("hidden", ColumnType::Boolean),
+        ("singleton", ColumnType::Boolean),
+        ("translations", ColumnType::Json),
+        ("archive_field", string(64)),
+        ("archive_app_filter", ColumnType::Boolean),
+        ("archive_value", string(255)),
+        ("unarchive_value", string(255)),
+        ("sort_field", string(64)),
+        ("accountability", string(255)),
+        ("color", string(255)),
+        ("item_duplication_fields", ColumnType::Json),
+        ("sort", ColumnType::Integer),
+        ("group", string(64)),
+        ("collapse", string(255)),
+        ("preview_url", string(255)),
+        ("versioning", ColumnType::Boolean),
+    ],
+};
+
+/// See [`ALL_COLLECTIONS`].
+pub(super) const ALL_FIELDS: Sheet = Sheet {
+    table: FIELDS.table,
+    keys: FIELDS.keys,
+    columns: &[
+        ("id", ColumnType::Integer),
+        ("collection", string(64)),
+        ("field", string(64)),
+        ("special", ColumnType::Text),
+        ("interface", string(64)),
+        ("options", ColumnType::Json),
+        ("display", string(64)),
+        ("display_options", ColumnType::Json),
+        ("readonly", ColumnType::Boolean),
+        ("hidden", ColumnType::Boolean),
+        ("sort", ColumnType::Integer),
+        ("width", string(30)),
+        ("translations", ColumnType::Json),
+        ("note", ColumnType::Text),
+        ("conditions", ColumnType::Json),
+        ("required", ColumnType::Boolean),
+        ("group", string(64)),
+        ("validation", ColumnType::Json),
+        ("validation_message", ColumnType::Text),
+        ("searchable", ColumnType::Boolean),
+    ],
+};
+
+/// See [`ALL_COLLECTIONS`].
+pub(super) const ALL_RELATIONS: Sheet = Sheet {
+    table: RELATIONS.table,
+    keys: RELATIONS.keys,
+    columns: &[
+        ("id", ColumnType::Integer),
+        ("many_collection", string(64)),
+        ("many_field", string(64)),
+        ("one_collection", string(64)),
+        ("one_field", string(64)),
+        ("one_collection_field", string(64)),
+        ("one_allowed_collections", ColumnType::Text),
+        ("junction_field", string(64)),
+        ("sort_field", string(64)),
+        ("one_deselect_action", string(255)),
+    ],
+};
+
 impl Registry {
     /// The rows that say what this model says. What `built_in` declares is known to every tool and has none.
     pub fn of(schema: &Schema, built_in: &Schema) -> Self {
@@ -107,15 +182,68 @@ impl Registry {
         })
     }
 
-    /// Reads the rows that the database has.
+    /// What would stand there for the system's own collections, which every tool knows.
+    pub fn of_system(built_in: &Schema) -> Self {
+        rows::system(built_in)
+    }
+
+    /// Reads the rows that the database has, with all their columns.
     pub async fn read(database: &Database) -> Result<Self> {
         let dialect = database.dialect();
         let mut registry = Registry::default();
-        for (sheet, entries) in registry.sheets() {
+        for (sheet, entries) in registry.all_sheets() {
             let found = database.rows(&select(dialect, sheet.table, sheet.columns, &[])).await?;
             *entries = found.iter().map(|row| sheet.entry(row)).collect();
         }
         Ok(registry)
+    }
+
+    /// The same inside of a transaction.
+    pub async fn read_in(transaction: &mut Transaction) -> Result<Self> {
+        let dialect = transaction.dialect();
+        let mut registry = Registry::default();
+        for (sheet, entries) in registry.all_sheets() {
+            let found = transaction.rows(&select(dialect, sheet.table, sheet.columns, &[])).await?;
+            *entries = found.iter().map(|row| sheet.entry(row)).collect();
+        }
+        Ok(registry)
+    }
+
+    /// Writes what differs from the rows that were read before.
+    pub async fn save(&mut self, transaction: &mut Transaction, before: &mut Registry) -> Result<()> {
+        let dialect = transaction.dialect();
+        for ((sheet, wanted), (_, found)) in self.all_sheets().into_iter().zip(before.all_sheets()) {
+            for (key, entry) in parents_first(wanted, found) {
+                match found.get(key) {
+                    None => {
+                        let cells = sheet.cells(entry);
+                        transaction.execute(&insert(dialect, sheet.table, &cells)).await?;
+                    }
+                    Some(old) => {
+                        let changed = sheet.changes(old, entry, |_| true);
+                        if !changed.is_empty() {
+                            let statement = update(dialect, sheet.table, &changed, &sheet.key_cells(key));
+                            transaction.execute(&statement).await?;
+                        }
+                    }
+                }
+            }
+            for key in found.keys().filter(|key| !wanted.contains_key(*key)) {
+                if sheet.table == COLLECTIONS.table {
+                    empty_collection(transaction, &key[0]).await?;
+                }
+                transaction.execute(&delete(dialect, sheet.table, &sheet.key_cells(key))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn all_sheets(&mut self) -> [(&'static Sheet, &mut BTreeMap<Vec<String>, Entry>); 3] {
+        [
+            (&ALL_COLLECTIONS, &mut self.collections),
+            (&ALL_FIELDS, &mut self.fields),
+            (&ALL_RELATIONS, &mut self.relations),
+        ]
     }
 
     fn sheets(&mut self) -> [(&'static Sheet, &mut BTreeMap<Vec<String>, Entry>); 3] {
@@ -127,29 +255,41 @@ impl Registry {
     }
 }
 
+/// Collections and fields, by their names, that were known before and are gone.
+#[derive(Debug, Default)]
+pub struct Gone {
+    pub collections: Vec<String>,
+    pub fields: Vec<(String, String)>,
+}
+
 /// Brings the rows in line with `wanted`. `before` is what was remembered of the last time, `structure` what the database has now.
+/// Gives what was removed.
 pub async fn sync(
     transaction: &mut Transaction,
     mut wanted: Registry,
     before: Option<&Value>,
     structure: &DatabaseStructure,
-) -> Result<()> {
+) -> Result<Gone> {
     let dialect = transaction.dialect();
+    let mut gone = Gone::default();
     for (sheet, entries) in wanted.sheets() {
         let found = transaction.rows(&select(dialect, sheet.table, sheet.columns, &[])).await?;
         let found: BTreeMap<Vec<String>, Entry> = found.iter().map(|row| sheet.entry(row)).collect();
         let name = sheet.table.trim_start_matches("directus_");
         let made = before.and_then(|before| before.get(name)).and_then(Value::as_array);
-        let made: BTreeSet<Vec<String>> = made
+        let made: BTreeMap<Vec<String>, &Entry> = made
             .into_iter()
             .flatten()
             .filter_map(Value::as_object)
-            .map(|entry| sheet.key_of(entry))
+            .map(|entry| (sheet.key_of(entry), entry))
             .collect();
         let is_gone = |key: &&Vec<String>| !entries.contains_key(*key) && !is_stored(key, structure);
-        for key in made.iter().filter(|key| found.contains_key(*key)).filter(is_gone) {
+        for key in made.keys().filter(|key| found.contains_key(*key)).filter(is_gone) {
             if sheet.table == COLLECTIONS.table {
                 empty_collection(transaction, &key[0]).await?;
+                gone.collections.push(key[0].clone());
+            } else if sheet.table == FIELDS.table {
+                gone.fields.push((key[0].clone(), key[1].clone()));
             }
             transaction.execute(&delete(dialect, sheet.table, &sheet.key_cells(key))).await?;
         }
@@ -158,7 +298,11 @@ pub async fn sync(
             match found.get(key) {
                 None => new.push(sheet.insertion(dialect, entry)),
                 Some(old) => {
-                    let changed = sheet.changes(old, entry, made.contains(key));
+                    // What somebody said over the API about something that the files never spoke of stays.
+                    let said = |name: &str| {
+                        made.get(key).and_then(|made| made.get(name)).is_some_and(|value| !value.is_null())
+                    };
+                    let changed = sheet.changes(old, entry, said);
                     if !changed.is_empty() {
                         let statement = update(dialect, sheet.table, &changed, &sheet.key_cells(key));
                         transaction.execute(&statement).await?;
@@ -172,7 +316,7 @@ pub async fn sync(
             transaction.execute_each(&first, &lists).await?;
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
 /// The table, or the column, is in the database although no file declares it: what is known about it stays.
@@ -185,7 +329,7 @@ fn is_stored(key: &[String], structure: &DatabaseStructure) -> bool {
 }
 
 /// Removes what refers to a collection that is gone, and takes others out of a folder that is.
-async fn empty_collection(transaction: &mut Transaction, name: &str) -> Result<()> {
+pub(super) async fn empty_collection(transaction: &mut Transaction, name: &str) -> Result<()> {
     let dialect = transaction.dialect();
     let cell = |column: &'static str| Cell::new(column, string(64), Scalar::Text(name.into()));
     for table in ["directus_comments", "directus_versions", "directus_shares"] {

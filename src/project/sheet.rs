@@ -66,10 +66,10 @@ impl Sheet {
     }
 
     /// What is said now and differs. A column about which nothing is said any more is emptied only where we had filled it.
-    pub fn changes(&self, old: &Entry, new: &Entry, is_ours: bool) -> Vec<Cell> {
+    pub fn changes(&self, old: &Entry, new: &Entry, is_ours: impl Fn(&str) -> bool) -> Vec<Cell> {
         let differs = |name: &str| {
             let (old, new) = (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
-            old != new && (is_ours || !new.is_null())
+            old != new && (!new.is_null() || is_ours(name)) && name != "id"
         };
         let columns = self.columns.iter().filter(|(name, _)| differs(name));
         columns.map(|(name, kind)| Cell::new(name, kind.clone(), to_scalar(kind, new.get(*name)))).collect()

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::adopt::Catalogue;
 use crate::schema::Schema;
 
 /// Holds the current model. Reading it costs no lock; a new one is seen by the next request.
 pub struct SchemaStore {
     schema: ArcSwap<Schema>,
+    catalogue: ArcSwap<Catalogue>,
     status: ArcSwap<Status>,
     versions: AtomicU64,
     access: watch::Sender<()>,
@@ -37,6 +39,7 @@ impl SchemaStore {
         let version = schema.version;
         SchemaStore {
             schema: ArcSwap::from_pointee(schema),
+            catalogue: ArcSwap::default(),
             status: ArcSwap::from_pointee(Status { version, ..Status::default() }),
             versions: AtomicU64::new(version),
             access: watch::Sender::new(()),
@@ -46,6 +49,11 @@ impl SchemaStore {
     /// The model for the request that begins now.
     pub fn schema(&self) -> Arc<Schema> {
         self.schema.load_full()
+    }
+
+    /// What the database has beneath that model.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.load_full()
     }
 
     /// How things stand.
@@ -67,8 +75,9 @@ impl SchemaStore {
         self.versions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(super) fn publish(&self, schema: Schema, status: Status) {
+    pub(super) fn publish(&self, schema: Schema, catalogue: Catalogue, status: Status) {
         let status = Status { version: schema.version, ..status };
+        self.catalogue.store(Arc::new(catalogue));
         self.schema.store(Arc::new(schema));
         self.status.store(Arc::new(status));
     }

@@ -43,6 +43,22 @@ impl Watch {
     }
 }
 
+/// How often a node looks whether another one has changed the model.
+const FOLLOW: Duration = Duration::from_millis(400);
+
+/// Takes over what other nodes change in the database. Ends with the process.
+pub async fn follow_others(project: Arc<Project>) {
+    loop {
+        sleep(FOLLOW).await;
+        match project.follow().await {
+            Ok(true) => tracing::info!("another node changed the model"),
+            Ok(false) => {}
+            // A database that is away is told of by those who need it.
+            Err(error) => tracing::debug!(%error, "changes of other nodes cannot be looked for"),
+        }
+    }
+}
+
 fn watcher(folder: &Path, sender: mpsc::UnboundedSender<()>) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // An error means that events were lost: look at everything.

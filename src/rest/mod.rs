@@ -10,6 +10,7 @@ mod limits;
 mod ours;
 mod providers;
 mod route;
+mod schema;
 mod service;
 mod shares;
 mod specs;
@@ -25,7 +26,7 @@ use crate::config::RateLimitsConfig;
 use crate::error::{Error, Result};
 use crate::items::ItemsService;
 use crate::mail::Mailer;
-use crate::project::SchemaStore;
+use crate::project::{Project, SchemaStore, System};
 use crate::query::QueryLimits;
 use crate::schema::Schema;
 use crate::server::{Answer, Call, Credentials, RouteClass, Routes};
@@ -56,6 +57,10 @@ pub struct Api {
     pub schemas: Arc<SchemaStore>,
     /// Descriptions of the API.
     pub specs: Specs,
+    /// Files, database and the model between them.
+    pub project: Arc<Project>,
+    /// What every database has.
+    pub system: System,
     /// Figures.
     pub metrics: Metrics,
     /// Limits of queries.
@@ -133,6 +138,7 @@ impl Api {
                 users::me(self, call, &ctx).await
             }
             Route::Account(route) => account::answer(self, call, route).await,
+            Route::Schema(route) => schema::answer(self, call, route).await,
             Route::Info => {
                 self.administrator(call).await?;
                 Ok(service::info(self))

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::account::AccountRoute;
 use super::ours::OurRoute;
+use super::schema::SchemaRoute;
 
 /// A route, with what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(super) enum Route<'a> {
     Me,
     /// Below `/users`.
     Account(AccountRoute<'a>),
+    /// The model.
+    Schema(SchemaRoute<'a>),
     /// `/utils/sort/{collection}`
     Sort(&'a str),
     /// `/auth`
@@ -135,6 +138,7 @@ impl<'a> Route<'a> {
             {
                 Route::Ours(route)
             }
+            path if let Some(route) = SchemaRoute::find(path) => Route::Schema(route),
             [list] => Route::System(find_system(list)?),
             [list, key] => Route::SystemItem(find_system(list)?, key),
             _ => return None,
@@ -151,6 +155,7 @@ impl<'a> Route<'a> {
             Route::SystemItem(system, _) => system.item,
             Route::Me => "/users/me",
             Route::Account(route) => route.pattern(),
+            Route::Schema(route) => route.pattern(),
             Route::Sort(_) => "/utils/sort/{collection}",
             Route::Providers => "/auth",
             Route::Login => "/auth/login",
@@ -185,6 +190,7 @@ impl<'a> Route<'a> {
             Route::Arrive(_) => "GET, HEAD, POST",
             Route::Account(route) => route.methods(),
             Route::Ours(route) => route.methods(),
+            Route::Schema(route) => route.methods(),
             Route::Sort(_)
             | Route::OpenShare
             | Route::InviteToShare
@@ -252,6 +258,9 @@ mod tests {
         check("metrics", Some("/metrics"));
         check("", None);
         check("nope/nothing", None);
+        check("collections", Some("/collections"));
+        check("fields/a/b", Some("/fields/{collection}/{field}"));
+        check("relations/a/b/c", None);
     }
 
     #[test]

@@ -263,6 +263,10 @@ pub struct Field {
     pub conceal: bool,
     /// `search` looks here.
     pub searchable: bool,
+    /// What must be true of values that are sent, a filter as written; null for nothing.
+    pub validation: Value,
+    /// What whoever breaks it is told.
+    pub validation_message: Option<String>,
 }
 
 impl Field {
@@ -283,6 +287,8 @@ impl Field {
             readonly: false,
             conceal: false,
             searchable: true,
+            validation: Value::Null,
+            validation_message: None,
         }
     }
 

@@ -36,6 +36,23 @@ pub fn registry(schema: &Schema, built_in: &Schema) -> Registry {
     registry
 }
 
+/// The rows that the system's own collections would have.
+pub fn system(built_in: &Schema) -> Registry {
+    let mut registry = Registry::default();
+    for (id, collection) in built_in.collections() {
+        registry.collections.insert(vec![collection.name.to_string()], collection_entry(collection));
+        for (position, (field_id, field)) in collection.fields().enumerate() {
+            let key = vec![collection.name.to_string(), field.name.to_string()];
+            let entry = field_entry(built_in, collection, field, position);
+            registry.fields.insert(key.clone(), entry);
+            if let Some(entry) = relation_entry(built_in, id, collection, field_id, field) {
+                registry.relations.insert(key, entry);
+            }
+        }
+    }
+    registry
+}
+
 /// A group that is no collection is a folder, which has a row and no table.
 fn add_folders(registry: &mut Registry) {
     let groups: Vec<String> = registry
