@@ -58,6 +58,8 @@ impl Run<'_> {
         let AccessRules::Limited(limited) = &*ctx.rules else { return Ok(()) };
         let schema = self.schema();
         let own = access::owner(&schema, id).and_then(|(tenants, field)| Some((tenants, field?)));
+        // What joins rows joins those of one tenant.
+        let joined = access::joined(&schema, id);
         let mut references = Vec::new();
         for (field, declared) in schema.collection(id).fields() {
             let is_meant = fields.is_none_or(|fields| fields.contains(&field));
@@ -77,6 +79,12 @@ impl Run<'_> {
                     tenant,
                     is_of_same_kind: own.is_some_and(|(own, _)| own == tenants),
                     mine: limited.belonging(tenants, tenant, ctx.now),
+                    // The later of two fields that do not agree is at fault.
+                    beside: joined
+                        .iter()
+                        .take_while(|(other, ..)| *other != field)
+                        .find(|(_, of, _)| *of == tenants)
+                        .map(|(other, _, named_by)| (*other, *named_by)),
                 });
             }
         }

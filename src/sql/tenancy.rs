@@ -40,6 +40,9 @@ pub struct Reference {
     pub is_of_same_kind: bool,
     /// Rows there that may be referred to from rows without a tenant of their own.
     pub mine: Filter,
+    /// Another field of a row that only joins others, which must lead to the same tenant: the field, and the field there
+    /// that names the tenant.
+    pub beside: Option<(FieldId, Option<FieldId>)>,
 }
 
 /// Finds a row that refers to what belongs to another tenant: for each reference (that to its own tenant first) the value where it
@@ -95,7 +98,7 @@ fn stranger(
     own: Option<FieldId>,
     reference: &Reference,
 ) -> Result<Expr> {
-    let Reference { field, related, tenant, is_of_same_kind, mine } = reference;
+    let Reference { field, related, tenant, is_of_same_kind, mine, beside } = reference;
     let own = own.filter(|_| *is_of_same_kind);
     let is_any = matches!(builder.kind(at, *field), FieldKind::ManyToAny { .. });
     if is_any {
@@ -109,7 +112,12 @@ fn stranger(
         return Ok(Expr::And(vec![named, Expr::Exists(Box::new(select), false)]));
     }
     let to = builder.join(scope, at, *field)?;
-    let same = belongs(builder, scope, at, to, own, *tenant, mine)?;
+    let mut same = belongs(builder, scope, at, to, own, *tenant, mine)?;
+    if let Some((other, other_tenant)) = beside {
+        let other = builder.join(scope, at, *other)?;
+        let (one, two) = (named(builder, to, *tenant)?, named(builder, other, *other_tenant)?);
+        same = Expr::And(vec![same, equal(one, two)]);
+    }
     let is_set = Expr::Null(Box::new(builder.column(at, *field)), false);
     Ok(Expr::And(vec![is_set, fails(same)]))
 }
@@ -125,11 +133,16 @@ fn belongs(
     mine: &Filter,
 ) -> Result<Expr> {
     let Some(own) = own else { return builder.filter(scope, to, mine) };
-    let theirs = match tenant {
-        Some(tenant) => builder.column(to, tenant),
-        None => builder.key_column(to)?,
-    };
+    let theirs = named(builder, to, tenant)?;
     Ok(equal(theirs, builder.column(at, own)))
+}
+
+/// The tenant of a row: what its field names, or the row itself.
+fn named(builder: &mut Builder<'_>, at: At, tenant: Option<FieldId>) -> Result<Expr> {
+    match tenant {
+        Some(tenant) => Ok(builder.column(at, tenant)),
+        None => builder.key_column(at),
+    }
 }
 
 /// True where the condition is false or unknown.

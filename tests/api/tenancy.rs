@@ -365,6 +365,11 @@ async fn somebody_with_several_tenants_chooses_one() {
         // Between one's own firms there are no references either.
         let across = json!({ "firm": key(FIRM, 1), "title": "x", "project": key(PROJECT, 2000) });
         me.post("/items/tasks", across).await.refused(400, "INVALID_FOREIGN_KEY");
+        let across = json!({ "projects_id": key(PROJECT, 1000), "tags_id": key(TAG, 2000) });
+        me.post("/items/projects_tags", across).await.refused(400, "INVALID_FOREIGN_KEY");
+        let path = format!("/items/projects/{}", key(PROJECT, 1000));
+        let across = json!({ "tags": [{ "tags_id": key(TAG, 2000) }] });
+        me.patch(&path, across).await.refused(400, "INVALID_FOREIGN_KEY");
 
         // The end of a membership acts on the next request.
         let path = format!("/items/people/{}", membership["id"].as_str().expect("a key"));
