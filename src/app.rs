@@ -80,12 +80,14 @@ impl App {
         let secret = secret(&config)?;
 
         let events = Events::start(db.clone(), hooks);
+        let auth = Authenticator::new(db.clone(), &secret, &config.auth).with_events(events.clone());
         let items = ItemsService::new(db.clone(), events.clone(), items_settings(&config.limits));
+        let items = items.with_marks(auth.marks());
         load_demo_data(&items, &config, &project).await?;
         let outbound = Arc::new(Outbound::new(&config.outgoing));
         let api = Arc::new(Api {
             items,
-            auth: Authenticator::new(db.clone(), &secret, &config.auth).with_events(events.clone()),
+            auth,
             providers: Providers::new(&config.providers, &config.server.public_url, &secret, outbound)?,
             mailer: Mailer::new(&config.email)
                 .map_err(|problem| Error::internal(anyhow::anyhow!(problem)))?,

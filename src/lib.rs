@@ -18,6 +18,7 @@ pub mod outbound;
 pub mod events;
 pub mod items;
 pub mod auth;
+pub mod system;
 pub mod project;
 pub mod server;
 pub mod specs;

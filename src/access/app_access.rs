@@ -62,10 +62,15 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     add("directus_activity", Action::Read, &mine("user"), "*", &none);
     add("directus_presets", Action::Read, &preset_of_mine, "*", &none);
     add("directus_presets", Action::Create, &none, "*", &mine("user"));
-    add("directus_presets", Action::Update, &mine("user"), "*", &none);
+    // A preset of one's own does not become one of everybody.
+    add("directus_presets", Action::Update, &mine("user"), "*", &mine("user"));
     add("directus_presets", Action::Delete, &mine("user"), "*", &none);
     add("directus_notifications", Action::Read, &mine("recipient"), "*", &none);
     add("directus_notifications", Action::Update, &mine("recipient"), "status", &none);
+    add("directus_comments", Action::Create, &none, "collection,item,comment", &none);
+    add("directus_comments", Action::Read, &mine("user_created"), "*", &none);
+    add("directus_comments", Action::Update, &mine("user_created"), "comment", &none);
+    add("directus_comments", Action::Delete, &mine("user_created"), "*", &none);
     add("directus_users", Action::Read, &mine("id"), profile, &none);
     add("directus_users", Action::Update, &mine("id"), own_profile, &none);
     table

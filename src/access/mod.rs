@@ -10,6 +10,7 @@ mod directory;
 mod permission;
 mod rules;
 mod share;
+mod subjects;
 mod tenancy;
 
 #[cfg(test)]
@@ -28,7 +29,7 @@ use crate::schema::{CollectionId, Schema};
 pub use address::AddressList;
 pub use directory::{Directory, Grant, Policy, PolicyRow, Role, Who};
 pub use permission::{Fields, Permission, PermissionRow, Rows};
-pub use rules::{AccessRules, CollectionRules, FieldRules, Limited};
+pub use rules::{AccessRules, CollectionRules, FieldRules, Limited, Narrowed};
 pub use share::{Share, Shared};
 pub use tenancy::{TenantRule, joined, owner};
 
@@ -84,6 +85,8 @@ pub struct Accountability {
     pub origin: Option<String>,
     /// What `$CURRENT_USER.path` stands for in presets and validations, by its path; read when something is written.
     pub own: Option<Map<String, Value>>,
+    /// The session in which it is asked, by its hash; `None` for static tokens.
+    pub session: Option<String>,
 }
 
 impl Accountability {

@@ -15,6 +15,7 @@ use super::app_access;
 use super::directory::{Policy, Who};
 use super::permission::{Fields, Permission, Rows};
 use super::share::Shared;
+use super::subjects::{self, Subject};
 use super::tenancy::{self, TenantRule};
 use crate::error::Result;
 use crate::filter::{self, Env, Filter, Found, Syntax, Variables};
@@ -37,6 +38,17 @@ pub enum AccessRules {
     Limited(Limited),
     /// One item that somebody shared.
     Shared(Shared),
+    /// Less than others allow, for one request.
+    Narrowed(Narrowed),
+}
+
+/// What other rules allow, with the reading of one collection allowed otherwise.
+#[derive(Debug)]
+pub struct Narrowed {
+    id: u64,
+    inner: Arc<AccessRules>,
+    collection: CollectionId,
+    rules: Arc<CollectionRules>,
 }
 
 impl AccessRules {
@@ -47,6 +59,7 @@ impl AccessRules {
             AccessRules::Nothing => 0,
             AccessRules::Limited(limited) => limited.id,
             AccessRules::Shared(shared) => shared.id,
+            AccessRules::Narrowed(narrowed) => narrowed.id,
         }
     }
 
@@ -62,6 +75,10 @@ impl AccessRules {
             AccessRules::Nothing => None,
             AccessRules::Limited(limited) => limited.collection(collection, action, now),
             AccessRules::Shared(shared) => shared.collection(collection, action, now),
+            AccessRules::Narrowed(narrowed) => match action {
+                Action::Read if collection == narrowed.collection => Some(narrowed.rules.clone()),
+                _ => narrowed.inner.collection(collection, action, now),
+            },
         }
     }
 
@@ -75,7 +92,13 @@ impl AccessRules {
                 Some(tenancy::collections(schema).into_iter().map(belonging).collect())
             }
             AccessRules::Shared(shared) => shared.tenants(schema, now),
+            AccessRules::Narrowed(narrowed) => narrowed.inner.tenants(schema, now),
         }
+    }
+
+    /// The same rules, with these for reading one collection.
+    pub fn narrowed(inner: Arc<AccessRules>, collection: CollectionId, rules: CollectionRules) -> Self {
+        AccessRules::Narrowed(Narrowed { id: next_id(), inner, collection, rules: Arc::new(rules) })
     }
 
     /// Whether this is an administrator.
@@ -275,14 +298,49 @@ impl Limited {
             let filter = Box::new(tenancy::rows(named_by, mine));
             rows = Some(both(Filter::ToOne { field, filter }, rows));
         }
-        Some(CollectionRules {
+        let mut united = CollectionRules {
             rows,
             tenant,
             fields: self.field_rules(id, &parts),
             validations: validations.unwrap_or_default(),
             presets,
             is_momentary: found.names_moment,
-        })
+        };
+        if let Some(subject) = subjects::of(&self.schema, id).filter(|_| action != Action::Create) {
+            self.keep_to_items(&mut united, id, &subject, now);
+        }
+        Some(united)
+    }
+
+    /// Rows about items are those about items that may be read.
+    fn keep_to_items(
+        &self,
+        rules: &mut CollectionRules,
+        id: CollectionId,
+        subject: &Subject,
+        now: Timestamp,
+    ) {
+        let mut seen = Vec::new();
+        let mut open = Vec::new();
+        for (other, collection) in self.schema.collections() {
+            // Nobody writes about what is written about items.
+            if collection.key().is_none() || subjects::of(&self.schema, other).is_some() {
+                continue;
+            }
+            let Some(readable) = self.collection(other, Action::Read, now) else { continue };
+            rules.is_momentary |= readable.is_momentary;
+            seen.push(subject.about(other, &readable));
+            if subjects::is_open(collection, &readable) {
+                open.push(collection);
+            }
+        }
+        // Rules of others than users of the admin UI may be shared by several users, so they cannot name one.
+        if let Some(user) = self.who.user.as_deref().filter(|_| self.who.app) {
+            seen.extend(subject.done_by(user));
+        }
+        rules.rows = Some(both(Filter::Or(seen), rules.rows.take()));
+        let fields = std::mem::take(&mut rules.fields);
+        rules.fields = subject.narrow(self.schema.collection(id), fields, open.into_iter());
     }
 
     /// The fields that a permission names; `None` for all.

@@ -74,6 +74,15 @@ impl Links {
         url
     }
 
+    /// A page of this server below these parts of a path, whatever characters they hold.
+    pub fn page_of(&self, parts: &[&str]) -> Url {
+        let mut url = self.public_url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(parts);
+        }
+        url
+    }
+
     fn life(&self, purpose: Purpose) -> Duration {
         match purpose {
             Purpose::PasswordReset => PASSWORD_RESET_TTL,
@@ -298,6 +307,7 @@ impl Accounts<'_> {
             project: settings.project.as_deref().unwrap_or("Tablature"),
             url: url.as_str(),
             hours: 0,
+            told: None,
         };
         for email in emails {
             // Nobody is written to all the time, whoever asks for it.
@@ -327,6 +337,7 @@ impl Accounts<'_> {
             project: settings.project.as_deref().unwrap_or("Tablature"),
             url: url.as_str(),
             hours: life.as_secs() / 3600,
+            told: None,
         };
         self.mailer.send(email, &letter);
         Ok(())

@@ -43,6 +43,7 @@ pub(super) struct Caller {
     user: Option<String>,
     role: Option<String>,
     share: Option<Share>,
+    session: Option<String>,
     expires: Option<Timestamp>,
     has_second_factor: bool,
     /// As of the last request; a client that sends several has it made once.
@@ -65,6 +66,11 @@ impl Caller {
         Caller { user: Some(user.id), role: user.role, expires, has_second_factor, ..Caller::visitor() }
     }
 
+    /// The same, with the session that the token was issued in.
+    pub(super) fn in_session(self, session: Option<String>) -> Self {
+        Caller { session, ..self }
+    }
+
     /// Somebody who opened a share.
     pub(super) fn of_share(share: Share, expires: Timestamp) -> Self {
         Caller { share: Some(share), expires: Some(expires), ..Caller::visitor() }
@@ -76,6 +82,7 @@ impl Caller {
             user: None,
             role: None,
             share: None,
+            session: None,
             expires: None,
             has_second_factor: false,
             last: ArcSwapOption::empty(),
@@ -133,6 +140,7 @@ impl Caller {
             user_agent: user_agent.map(str::to_owned),
             origin: origin.map(str::to_owned),
             own: None,
+            session: self.session.clone(),
         });
         let spoken = Spoken {
             accountability: accountability.clone(),

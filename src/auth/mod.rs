@@ -35,6 +35,8 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::schema::Schema;
 
+use crate::items::Marks;
+
 pub use crate::items::hashing::token_hash as static_hash;
 pub use accounts::{Accounts, Links, NewUser, Request};
 pub use callers::{BELIEVED, Client};
@@ -50,6 +52,9 @@ pub use store::OpenSession;
 use store::Store;
 use token::Keys;
 pub use token::Owner;
+
+/// Longest page that is noted.
+const MOST_PAGE_CHARACTERS: usize = 255;
 
 /// Makes accountabilities out of tokens, and tokens out of passwords.
 pub struct Authenticator {
@@ -168,6 +173,37 @@ impl Authenticator {
         Ok(found.map(|user| user.id))
     }
 
+    /// A mark of some content that nobody else can make.
+    pub fn marks(&self) -> Marks {
+        let keys = self.keys.clone();
+        Arc::new(move |content| token::base64(&keys.mark("content of an item", &[content])))
+    }
+
+    /// Whether a text has this hash, as those of passwords are.
+    pub async fn has_hash(&self, text: String, hash: String) -> Result<bool> {
+        password::verify(text, Some(hash)).await
+    }
+
+    /// Notes on which page a user is, which is no change of the account.
+    pub async fn note_page(&self, schema: &Arc<Schema>, user: &str, page: &str) -> Result<()> {
+        if page.chars().count() > MOST_PAGE_CHARACTERS {
+            return Err(Error::ValueTooLong {
+                collection: "directus_users".to_owned(),
+                field: "last_page".to_owned(),
+            });
+        }
+        let (schema, user, page) = (schema.clone(), user.to_owned(), store::text(page));
+        let noted = self.store.db.transaction(move |tx| {
+            Box::pin(async move {
+                store::Table::new(&schema, "directus_users")?
+                    .update(tx, &user, vec![("last_page", page)])
+                    .await
+            })
+        });
+        noted.await?.into_inner();
+        Ok(())
+    }
+
     /// Who may do what, as the database says now.
     pub async fn directory(&self, schema: &Schema) -> Result<Arc<Directory>> {
         self.directories.current(&self.store, schema).await
@@ -193,7 +229,7 @@ impl Authenticator {
     }
 
     async fn look_up(&self, schema: &Schema, token: &str, now: Timestamp) -> Result<Caller> {
-        let (user, expires) = match self.keys.verify(token)? {
+        let (user, expires, session) = match self.keys.verify(token)? {
             Some(access) => {
                 let is_alive = self.store.session(schema, &access.session).await?.is_some_and(|session| {
                     session.owner().as_ref() == Some(&access.owner) && session.expires > now
@@ -208,12 +244,14 @@ impl Authenticator {
                         return Ok(Caller::of_share(share, ends.min(access.expires)));
                     }
                 };
-                (self.store.user_by_id(schema, user).await?, Some(access.expires))
+                (self.store.user_by_id(schema, user).await?, Some(access.expires), Some(access.session))
             }
-            None if token::may_be_static(token) => (self.store.user_by_token(schema, token).await?, None),
+            None if token::may_be_static(token) => {
+                (self.store.user_by_token(schema, token).await?, None, None)
+            }
             None => return Err(Error::InvalidCredentials),
         };
         let user = user.filter(store::User::is_active).ok_or(Error::InvalidCredentials)?;
-        Ok(Caller::new(user, expires))
+        Ok(Caller::new(user, expires).in_session(session))
     }
 }

@@ -47,7 +47,8 @@ pub struct Tokens {
 
 /// Why a session was not renewed, or whom it was renewed for.
 enum Renewal {
-    Renewed(User),
+    /// For this user, or for whoever opened a share.
+    Renewed(Option<User>),
     Refused,
     Replayed,
 }
@@ -124,21 +125,21 @@ impl Authenticator {
     ) -> Result<Tokens> {
         let old = self.session_hash(presented, mode)?;
         let known = self.store.session(schema, &old).await?;
-        // Shares are opened anew instead.
-        let Some(Owner::User(id)) = known.and_then(|session| session.owner()) else {
-            return Err(Error::InvalidCredentials);
-        };
-        let owner = Owner::User(id.clone());
+        let owner = known.and_then(|session| session.owner()).ok_or(Error::InvalidCredentials)?;
+        if let Owner::Share(share) = &owner {
+            // It is no further use of the share, which has to be open still.
+            self.opened_share(schema, share, now).await?;
+        }
         let new_token = token::random();
         let new = self.new_session(&new_token, owner.clone(), mode, client, now);
         // The row stays alive for as long as what was issued with it may still be on its way or in use.
         let linger = if mode == Mode::Session { GRACE } else { self.access_token_ttl };
         let retired_until = later(now, linger);
         let used_lately_until = later(now, linger.saturating_sub(GRACE));
-        let (schema_here, old_here) = (schema.clone(), old.clone());
+        let (schema_here, old_here, owner_here) = (schema.clone(), old.clone(), owner.clone());
         let outcome = self.store.db.transaction(move |tx| {
             Box::pin(async move {
-                let user = match locked_user(tx, &schema_here, &id, now).await {
+                let user = match locked_owner(tx, &schema_here, &owner_here, now).await {
                     Ok(user) => user,
                     Err(Error::InvalidCredentials) => return Ok(Renewal::Refused),
                     Err(error) => return Err(error),
@@ -164,7 +165,7 @@ impl Authenticator {
         match outcome.await?.into_inner() {
             Renewal::Renewed(user) => {
                 let opened =
-                    Opened { owner: &owner, user: Some(&user), refresh_token: new_token, mode, client };
+                    Opened { owner: &owner, user: user.as_ref(), refresh_token: new_token, mode, client };
                 self.tokens(schema, opened, now).await
             }
             Renewal::Refused => Err(Error::InvalidCredentials),
@@ -372,6 +373,22 @@ async fn locked_user(tx: &mut Transaction, schema: &Schema, id: &str, now: Times
     let user = rows.first().map(User::from_row).filter(User::is_active).ok_or(Error::InvalidCredentials)?;
     users.update(tx, id, vec![("last_access", moment(now))]).await?;
     Ok(user)
+}
+
+/// The owner of a session, who stays as they are to the end of the transaction; a user, where it is one.
+async fn locked_owner(
+    tx: &mut Transaction,
+    schema: &Schema,
+    owner: &Owner,
+    now: Timestamp,
+) -> Result<Option<User>> {
+    match owner {
+        Owner::User(id) => locked_user(tx, schema, id, now).await.map(Some),
+        Owner::Share(id) => {
+            let rows = Table::new(schema, "directus_shares")?.locked(tx, &["id"], "id", id).await?;
+            if rows.is_empty() { Err(Error::InvalidCredentials) } else { Ok(None) }
+        }
+    }
 }
 
 /// Uses up the code that the user's second factor asks for, if there is one. Fails with `InvalidOtp`.

@@ -108,6 +108,7 @@ pub(super) struct AccessToken {
 }
 
 /// The key of this installation.
+#[derive(Clone)]
 pub(super) struct Keys {
     mac: Hmac<Sha256>,
     encoding: EncodingKey,

@@ -1,6 +1,6 @@
 //! The door: one value that stands for whichever database is configured.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -162,6 +162,31 @@ impl Database {
             }
         }
         self.transaction(body).await
+    }
+
+    /// Runs `body` in a transaction that is undone in any case, to see what a change would make of the rows.
+    pub async fn rehearsal<T, F>(&self, body: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Result<T>> + Clone + Send + 'static,
+    {
+        let told: Arc<Mutex<Option<T>>> = Arc::default();
+        let kept = told.clone();
+        let undone = self.repeatable_transaction(move |tx| {
+            Box::pin(async move {
+                let value = body(tx).await?;
+                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+                // What fails is undone; nobody sees this error.
+                Err::<(), _>(Error::Conflict { reason: "This was a rehearsal.".to_owned() })
+            })
+        });
+        let failure = undone.await.err();
+        let value = told.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (value, failure) {
+            (Some(value), _) => Ok(value),
+            (None, Some(failure)) => Err(failure),
+            (None, None) => Err(Error::internal(anyhow::anyhow!("a rehearsal told nothing"))),
+        }
     }
 
     /// A transaction for changes of the schema: without the statement timeout; on SQLite without foreign keys, which are checked

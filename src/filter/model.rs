@@ -66,6 +66,17 @@ pub enum Filter {
         /// What must hold there.
         filter: Box<Filter>,
     },
+    /// A condition on the item that two plain columns name, true only if it lies in that collection. Only rules ask so.
+    About {
+        /// The column that holds the name of the collection.
+        collection_field: FieldId,
+        /// The column that holds the key of the item, as text.
+        field: FieldId,
+        /// The collection named.
+        collection: CollectionId,
+        /// What must hold there.
+        filter: Box<Filter>,
+    },
     /// At least one item of a one-to-many satisfies this.
     Some {
         /// The one-to-many field.
@@ -105,6 +116,7 @@ impl Filter {
             Filter::Not(inner)
             | Filter::ToOne { filter: inner, .. }
             | Filter::ToAny { filter: inner, .. }
+            | Filter::About { filter: inner, .. }
             | Filter::Some { filter: inner, .. }
             | Filter::None { filter: inner, .. } => inner.of_user(found),
             Filter::CurrentUser { .. } => found.push(self),

@@ -237,9 +237,52 @@ impl Run<'_> {
         }
         let Some(sessions) = schema.get("directus_sessions") else { return Ok(()) };
         let Some(user) = sessions.find("user") else { return Ok(()) };
+        if let Some(session) = self.own_session(keys).filter(|_| !is_closed) {
+            return self.end_other_sessions(sessions, user, keys, session).await;
+        }
         let matches = [Match { field: user, values: keys }];
         let statement = statements::delete(self.tx.dialect(), sessions, &matches, &[]);
         self.tx.execute(&statement).await?;
+        Ok(())
+    }
+
+    /// The session in which somebody changes their own account and nobody else's.
+    fn own_session(&self, keys: &[Scalar]) -> Option<String> {
+        let who = &self.with.ctx.accountability;
+        let is_own = matches!(keys, [Scalar::Text(key)] if who.user.as_deref() == Some(key));
+        who.session.clone().filter(|_| is_own)
+    }
+
+    /// Ends the sessions of a user but for this one and what it was renewed to.
+    async fn end_other_sessions(
+        &mut self,
+        sessions: &Collection,
+        user: FieldId,
+        keys: &[Scalar],
+        session: String,
+    ) -> Result<()> {
+        let (Some(token), Some(next)) = (sessions.find("token"), sessions.find("next_token")) else {
+            return Ok(());
+        };
+        let matches = [Match { field: user, values: keys }];
+        let statement = statements::select(self.tx.dialect(), sessions, &[token, next], &matches);
+        let rows = self.tx.rows(&statement).await?;
+        let mut kept = vec![session];
+        while let Some(renewed) = rows
+            .iter()
+            .find(|row| row.text(0).map(|token| &**token) == kept.last().map(String::as_str))
+            .and_then(|row| row.text(1))
+            .filter(|renewed| !kept.iter().any(|token| **token == ***renewed))
+        {
+            kept.push(renewed.to_string());
+        }
+        let is_kept = |row: &&Row| row.text(0).is_some_and(|token| kept.iter().any(|kept| **kept == **token));
+        let ended: Vec<Scalar> =
+            rows.iter().filter(|row| !is_kept(row)).filter_map(|row| row.values.first().cloned()).collect();
+        if !ended.is_empty() {
+            let matches = [Match { field: token, values: &ended }];
+            self.tx.execute(&statements::delete(self.tx.dialect(), sessions, &matches, &[])).await?;
+        }
         Ok(())
     }
 

@@ -142,6 +142,9 @@ impl ItemsService {
         idempotency: Option<IdempotencyKey>,
         precondition: Option<Precondition>,
     ) -> Result<WriteAnswer> {
+        if answer.as_ref().is_some_and(|query| query.version.is_some()) {
+            return Err(Error::query("\"version\" is for reading; a version is changed by saving into it"));
+        }
         let ctx = &*self.with_own(ctx).await?;
         let query = answer.clone().unwrap_or_default();
         let condition = precondition.map(|tags| Condition::new(tags, &operation, query)).transpose()?;

@@ -60,7 +60,9 @@ impl ItemsService {
             AccessRules::Nothing => Verdict::refused("no_policy"),
             AccessRules::Limited(limited) => self.judge(ctx, Some(limited), id, question, field).await?,
             // Made of the rights of two; neither's permissions decide alone.
-            AccessRules::Shared(_) => self.judge(ctx, None, id, question, field).await?,
+            AccessRules::Shared(_) | AccessRules::Narrowed(_) => {
+                self.judge(ctx, None, id, question, field).await?
+            }
         };
         told.insert("allowed".to_owned(), json!(verdict.allowed));
         told.insert("reason".to_owned(), json!(verdict.reason));

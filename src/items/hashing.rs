@@ -47,6 +47,11 @@ pub async fn hash(text: Arc<str>) -> Result<Arc<str>> {
     in_pool(move || hash_now(&text)).await?
 }
 
+/// The hash of a text, whatever it looks like.
+pub async fn hash_of(text: Arc<str>) -> Result<Arc<str>> {
+    in_pool(move || hash_now(&text)).await?
+}
+
 /// Runs slow work on passwords in the blocking pool, as many at once as there are cores: each takes 19 MiB and tens of
 /// milliseconds.
 pub async fn in_pool<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {

@@ -29,9 +29,11 @@ mod service;
 mod shares;
 mod steps;
 pub mod sort;
+mod subjects;
 mod tenants;
 pub mod validate;
 pub mod values;
+mod versions;
 pub mod write;
 
 pub use answer::WriteAnswer;
@@ -41,6 +43,7 @@ pub use nested::ItemPayload;
 pub use precondition::{Precondition, entity_tag};
 pub use service::{ItemsService, ItemsSettings};
 pub use steps::{Step, StepAction};
+pub use versions::{Marks, SavedVersion, document};
 pub use write::{Operation, Targets, Written};
 
 #[cfg(test)]

@@ -32,6 +32,20 @@ impl ItemsService {
         selection: Selection,
         query: Query,
     ) -> Result<JsonBytes> {
+        if query.version.is_some() {
+            return self.read_version(ctx, collection, selection, query).await;
+        }
+        self.read_main(ctx, collection, selection, query).await
+    }
+
+    /// The same of the items themselves, not of a version.
+    pub(super) async fn read_main(
+        &self,
+        ctx: &Context,
+        collection: &str,
+        selection: Selection,
+        query: Query,
+    ) -> Result<JsonBytes> {
         let dialect = self.database.dialect();
         let compiled = compile(ctx, dialect, collection, &selection, &query, &self.settings.query)?;
         self.database(ctx)?.read_json(&compiled.plan, &compiled.statements).await
@@ -51,6 +65,9 @@ impl ItemsService {
             return self.database(ctx)?.read_json(&compiled.plan, &statements).await;
         }
         let query = query::parse::parse_string(raw, &self.settings.query)?;
+        if query.version.is_some() {
+            return self.read_version(ctx, collection, selection, query).await;
+        }
         let dialect = self.database.dialect();
         let compiled = compile(ctx, dialect, collection, &selection, &query, &self.settings.query)?;
         let (plan, statements) = (compiled.plan.clone(), compiled.statements.clone());
@@ -126,6 +143,12 @@ impl Default for PlanCache {
             .weigher(weigh)
             .build_with_hasher(foldhash::quality::RandomState::default());
         PlanCache { kept }
+    }
+}
+
+impl PlanCache {
+    pub(super) fn forget(&self) {
+        self.kept.invalidate_all();
     }
 }
 

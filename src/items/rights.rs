@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
-use super::nested::ItemPayload;
+use serde_json::Value;
+
+use super::nested::{ItemPayload, key_value};
 use super::plan::ItemWrite;
 use super::run::{Run, first_value, key_field};
+use super::service::ItemsService;
 use super::tenants;
 use super::values::column_value;
 use crate::access::{Action, CollectionRules, Context, FieldRules};
@@ -139,14 +142,29 @@ pub(super) async fn permit(
     if tx.dialect() != Dialect::Sqlite {
         lock(tx, collection, keys).await?;
     }
-    let key = key_field(collection)?;
-    let Some(column) = &collection.field(key).column else { return Err(Error::Forbidden) };
-    let operands = keys
-        .iter()
-        .map(|key| Operand { value: key.clone(), column_type: column.column_type.clone() })
-        .collect();
+    let operands = keys.iter().map(|key| key_operand(collection, key)).collect::<Result<_>>()?;
     let statement = sql::build_permitted(&ctx.schema, tx.dialect(), id, operands, &filter)?;
     if tx.rows(&statement).await?.len() < keys.len() { Err(Error::Forbidden) } else { Ok(()) }
+}
+
+impl ItemsService {
+    /// Whether the caller may do this to the item with this key, which has to be there.
+    pub async fn may(&self, ctx: &Context, collection: &str, action: Action, key: &str) -> Result<bool> {
+        let Some(id) = ctx.schema.find(collection) else { return Ok(false) };
+        let Some(rules) = ctx.allowed(id, action) else { return Ok(false) };
+        let collection = ctx.schema.collection(id);
+        let Ok(key) = key_value(collection, &Value::from(key)) else { return Ok(false) };
+        let rows = rules.rows.clone().unwrap_or(Filter::And(Vec::new()));
+        let operand = key_operand(collection, &key)?;
+        let statement = sql::build_permitted(&ctx.schema, self.database.dialect(), id, vec![operand], &rows)?;
+        Ok(!self.database(ctx)?.rows(&statement).await?.is_empty())
+    }
+}
+
+/// A key to compare with.
+pub(super) fn key_operand(collection: &Collection, key: &Scalar) -> Result<Operand> {
+    let column = collection.field(key_field(collection)?).column.as_ref().ok_or(Error::Forbidden)?;
+    Ok(Operand { value: key.clone(), column_type: column.column_type.clone() })
 }
 
 impl Run<'_> {
@@ -186,6 +204,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.check_changed_share(item)?;
+        self.check_changed_subject(item)?;
         let rules = allowed(&self.with.ctx, item.collection, Action::Update)?;
         let schema = self.schema();
         let further = tenants::stays(schema.collection(item.collection), rules.tenant.as_ref(), item)?;

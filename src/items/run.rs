@@ -15,11 +15,13 @@ use super::plan::{ItemWrite, Target, ToOne};
 use super::render::row_json;
 use super::rights;
 use super::validate::Rules;
+use super::versions::Marks;
 use crate::access::{Action, Context};
 use crate::db::{Row, Transaction};
 use crate::error::{Error, Result};
 use crate::events::{EventAction, ItemEvent};
 use crate::filter::{Missing, Scalar};
+use crate::query::QueryLimits;
 use crate::schema::{Auto, Collection, CollectionId, FieldId, FieldKind, Origin, Schema, Tracking};
 use crate::sql::write::{self as statements, Insert, Match};
 use crate::sql::{Dialect, Param, Statement};
@@ -39,6 +41,10 @@ pub struct RunContext {
     pub rules: Arc<Rules>,
     /// See [`CountingStep`].
     pub counting_step: CountingStep,
+    /// See [`Marks`].
+    pub marks: Marks,
+    /// What a query may ask for.
+    pub limits: QueryLimits,
 }
 
 /// An open transaction and what it has done so far.
@@ -93,9 +99,11 @@ impl<'t> Run<'t> {
             self.stamp(&mut items).await?;
             self.give_numbers(&mut items).await?;
             self.check_new_shares(&items).await?;
+            self.check_new_subjects(&mut items).await?;
             let keys = self.insert_rows(&items).await?;
             if let Some(first) = items.first() {
                 self.keep_apart(first.collection, &keys, None).await?;
+                self.check_versions(first.collection, &keys).await?;
             }
             let judged = self.to_judge(&items, &keys);
             let mut written = Vec::with_capacity(items.len());
@@ -417,6 +425,7 @@ impl<'t> Run<'t> {
         };
         if done.is_ok() {
             self.check_changed_accounts(item, keys).await?;
+            self.check_versions(item.collection, keys).await?;
         }
         match done {
             Err(error) => Err(self.fault(error, collection, std::slice::from_ref(item)).await),

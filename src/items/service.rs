@@ -9,6 +9,7 @@ use super::idempotency::Running;
 use super::journal::CountingStep;
 use super::read::PlanCache;
 use super::validate::Rules;
+use super::versions::{Marks, plain_marks};
 use crate::access::Context;
 use crate::db::Database;
 use crate::error::Result;
@@ -41,6 +42,7 @@ pub struct ItemsService {
     pub(super) counting_step: CountingStep,
     pub(super) running: Running,
     pub(super) plans: PlanCache,
+    pub(super) marks: Marks,
     /// When answers under idempotency keys were last thrown away, in seconds since 1970.
     last_forgotten_s: AtomicI64,
     rules: ArcSwapOption<Rules>,
@@ -56,9 +58,20 @@ impl ItemsService {
             counting_step: CountingStep::default(),
             running: Running::default(),
             plans: PlanCache::default(),
+            marks: plain_marks(),
             last_forgotten_s: AtomicI64::new(0),
             rules: ArcSwapOption::empty(),
         }
+    }
+
+    /// The same door, with marks that have a key.
+    pub fn with_marks(self, marks: Marks) -> Self {
+        ItemsService { marks, ..self }
+    }
+
+    /// Forgets what was planned for reads that may come again.
+    pub fn forget_plans(&self) {
+        self.plans.forget();
     }
 
     /// Whether the database answers. Fails with `ServiceUnavailable` when it does not.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use serde_json::Value;
 
+use super::idempotency::{self, IdempotencyKey};
 use super::nested::{key_text, key_value};
 use super::rights;
 use super::run::{first_value, key_field};
@@ -20,7 +21,15 @@ impl ItemsService {
     ///
     /// Items without a position are numbered first, in the order of their keys. Fails with `InvalidPayload` where the
     /// collection has no sort field, with `Forbidden` where one of the two is not there.
-    pub async fn move_item(&self, ctx: &Context, collection: &str, item: &Value, to: &Value) -> Result<()> {
+    ///
+    /// Under an idempotency key it is done once, however often it is sent.
+    pub async fn move_item(
+        &self,
+        ctx: &Context,
+        collection: &str,
+        (item, to): (&Value, &Value),
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<()> {
         let id = ctx.schema.find(collection).ok_or(Error::Forbidden)?;
         let allowed = rights::allowed(ctx, id, Action::Update)?;
         let collection = ctx.schema.collection(id);
@@ -30,10 +39,17 @@ impl ItemsService {
         rights::check_fields(&allowed, [sort])?;
         let key = key_field(collection)?;
         let (item, to) = (key_value(collection, item)?, key_value(collection, to)?);
+        let _guard = idempotency.as_ref().map(|key| self.running.start(key)).transpose()?;
         let (ctx, schema) = (ctx.clone(), ctx.schema.clone());
         self.database(&ctx)?
-            .transaction(move |tx| {
+            .repeatable_transaction(move |tx| {
                 async move {
+                    if let Some(key) = &idempotency {
+                        if idempotency::claim(tx, &ctx, key).await?.is_some() {
+                            return Ok(());
+                        }
+                        idempotency::store(tx, key, 200, None).await?;
+                    }
                     let collection = schema.collection(id);
                     let dialect = tx.dialect();
                     let rows = tx.rows(&statements::select_in_order(dialect, collection, sort, key)).await?;

@@ -123,7 +123,18 @@ impl ItemsService {
         let shaper = self.shaper(ctx);
         let id = shaper.admit(ctx, collection, operation.action())?;
         let operation = self.ask_hooks(ctx, ctx.schema.collection(id), operation).await?;
-        let mut prepared = shaper.shape(ctx, id, operation, keeps_automatic)?;
+        self.prepare_unheard(ctx, id, operation, keeps_automatic).await
+    }
+
+    /// The same without asking hooks.
+    pub(super) async fn prepare_unheard(
+        &self,
+        ctx: &Context,
+        id: CollectionId,
+        operation: Operation,
+        keeps_automatic: bool,
+    ) -> Result<Prepared> {
+        let mut prepared = self.shaper(ctx).shape(ctx, id, operation, keeps_automatic)?;
         accounts::check(self, ctx, &mut prepared).await?;
         prepared.hash_secrets(ctx).await?;
         Ok(prepared)
@@ -196,6 +207,8 @@ impl ItemsService {
             ctx: ctx.clone(),
             rules: self.rules(&ctx.schema),
             counting_step: self.counting_step.clone(),
+            marks: self.marks.clone(),
+            limits: self.settings.query.clone(),
         }
     }
 }

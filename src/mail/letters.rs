@@ -17,6 +17,8 @@ pub enum Occasion {
     Registration,
     /// Somebody shares an item with them; [`Letter::hours`] means nothing here.
     Share,
+    /// There is something new in their inbox, which [`Letter::told`] is; nor do hours here.
+    Notification,
 }
 
 /// Which words are used.
@@ -49,11 +51,27 @@ pub struct Letter<'a> {
     pub url: &'a str,
     /// How many hours that works.
     pub hours: u64,
+    /// What somebody says in it.
+    pub told: Option<Told<'a>>,
+}
+
+/// Words of somebody in a letter of ours.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// What it is about.
+    pub subject: &'a str,
+    /// More of it, perhaps nothing.
+    pub message: &'a str,
 }
 
 impl Occasion {
-    const ALL: [Occasion; 4] =
-        [Occasion::PasswordReset, Occasion::Invitation, Occasion::Registration, Occasion::Share];
+    const ALL: [Occasion; 5] = [
+        Occasion::PasswordReset,
+        Occasion::Invitation,
+        Occasion::Registration,
+        Occasion::Share,
+        Occasion::Notification,
+    ];
 
     /// How logs call it.
     pub fn name(self) -> &'static str {
@@ -62,6 +80,7 @@ impl Occasion {
             Occasion::Invitation => "invitation",
             Occasion::Registration => "registration",
             Occasion::Share => "share",
+            Occasion::Notification => "notification",
         }
     }
 }
@@ -85,6 +104,8 @@ struct Values<'a> {
     url: &'a str,
     days: Option<u64>,
     hours: u64,
+    subject: &'a str,
+    message: &'a str,
     language: &'static str,
 }
 
@@ -110,12 +131,16 @@ impl Letters {
     pub(super) fn write(&self, letter: &Letter<'_>) -> Result<Written, RenderError> {
         let whole_days = letter.hours.is_multiple_of(24) && letter.hours > 24;
         // A name of several lines stays one line, in the subject above all.
-        let project = letter.project.split_whitespace().collect::<Vec<_>>().join(" ");
+        let in_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let project = in_one_line(letter.project);
+        let subject = letter.told.map(|told| in_one_line(told.subject)).unwrap_or_default();
         let values = Values {
             project: &project,
             url: letter.url,
             days: whole_days.then_some(letter.hours / 24),
             hours: letter.hours,
+            subject: &subject,
+            message: letter.told.map(|told| told.message.trim()).unwrap_or_default(),
             language: code(letter.language),
         };
         let name = name(letter.occasion, letter.language);
@@ -170,6 +195,14 @@ fn sources(occasion: Occasion, language: Language) -> (&'static str, &'static st
         (Language::French, Occasion::Share) => {
             (include_str!("templates/fr/share.txt.hbs"), include_str!("templates/fr/share.html.hbs"))
         }
+        (Language::English, Occasion::Notification) => (
+            include_str!("templates/en/notification.txt.hbs"),
+            include_str!("templates/en/notification.html.hbs"),
+        ),
+        (Language::French, Occasion::Notification) => (
+            include_str!("templates/fr/notification.txt.hbs"),
+            include_str!("templates/fr/notification.html.hbs"),
+        ),
     }
 }
 
@@ -181,7 +214,7 @@ mod tests {
         let url = "https://app.example/reset?a=1&token=x";
         Letters::new()
             .expect("templates")
-            .write(&Letter { occasion, language, project, url, hours })
+            .write(&Letter { occasion, language, project, url, hours, told: None })
             .expect("written")
     }
 
@@ -207,6 +240,24 @@ mod tests {
         assert!(written.subject.ends_with("{{url}} <b>& Bcc: x@example.com"), "{written:?}");
         assert!(written.html.contains("{{url}} &lt;b&gt;&amp;"), "{written:?}");
         assert!(written.text.contains("7 jours"), "{written:?}");
+    }
+
+    #[test]
+    fn words_of_others_stay_words() {
+        let told =
+            Told { subject: "Hi\r\nBcc: x@example.com", message: "<script>{{url}}</script>\nline two" };
+        let letter = Letter {
+            occasion: Occasion::Notification,
+            language: Language::English,
+            project: "Shop",
+            url: "https://app.example/admin",
+            hours: 0,
+            told: Some(told),
+        };
+        let written = Letters::new().expect("templates").write(&letter).expect("written");
+        assert_eq!(written.subject, "Hi Bcc: x@example.com (Shop)");
+        assert!(written.text.contains("<script>{{url}}</script>\nline two\n"), "{written:?}");
+        assert!(written.html.contains("&lt;script&gt;{{url}}&lt;/script&gt;"), "{written:?}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executo
 
 use crate::config::{EmailConfig, SmtpConfig, SmtpTls};
 
-pub use letters::{Language, Letter, Occasion};
+pub use letters::{Language, Letter, Occasion, Told};
 use letters::{Letters, Written};
 
 /// How long to wait before each attempt after the first.

@@ -35,6 +35,10 @@ pub struct Query {
     pub group_by: Vec<String>,
     /// `meta`: what to count beside the list.
     pub meta: Meta,
+    /// `version`: the key of the version in which the item is read; `None` for the item itself.
+    pub version: Option<String>,
+    /// `versionRaw`: relations as the version has them, not as they would be.
+    pub version_raw: bool,
 }
 
 /// A path of names, the last of which may be `*`.

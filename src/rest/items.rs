@@ -90,26 +90,35 @@ async fn read_one(
 /// `/utils/sort/{collection}`, `{"item":...,"to":...}`: moves one item to the place of another.
 pub(super) async fn sort(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Result<Answer> {
     find(ctx, name)?;
-    let body = object(call.json().await?)?;
+    let (body, idempotency) = write_body(call, ctx).await?;
+    let body = object(body)?;
     let key =
         |name: &str| body.get(name).ok_or_else(|| Error::payload(format_args!("\"{name}\" is required.")));
-    api.items.move_item(ctx, name, key("item")?, key("to")?).await?;
+    api.items.move_item(ctx, name, (key("item")?, key("to")?), idempotency).await?;
     Ok(Answer::Done)
 }
 
 async fn create(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Result<Answer> {
     let (body, key) = write_body(call, ctx).await?;
-    let operation = match body {
+    write(api, call, ctx, name, creation(body)?, key).await
+}
+
+async fn update(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Result<Answer> {
+    let (body, key) = write_body(call, ctx).await?;
+    write(api, call, ctx, name, changes(api, body)?, key).await
+}
+
+/// One item or an array of them.
+pub(super) fn creation(body: Option<Value>) -> Result<Operation> {
+    Ok(match body {
         Some(Value::Array(items)) => Operation::CreateMany(objects(items)?),
         other => Operation::Create(object(other)?),
-    };
-    write(api, call, ctx, name, operation, key).await
+    })
 }
 
 /// An array of items with their keys, or `data` for those that `keys` or `query` name.
-async fn update(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Result<Answer> {
-    let (body, key) = write_body(call, ctx).await?;
-    let operation = match body {
+pub(super) fn changes(api: &Api, body: Option<Value>) -> Result<Operation> {
+    Ok(match body {
         Some(Value::Array(items)) => Operation::UpdateEach(objects(items)?),
         other => {
             let mut body = object(other)?;
@@ -117,8 +126,7 @@ async fn update(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Re
             let data = body.remove("data").ok_or_else(|| Error::payload("\"data\" is required."))?;
             Operation::Update(targets, object(Some(data))?)
         }
-    };
-    write(api, call, ctx, name, operation, key).await
+    })
 }
 
 /// An array of keys, or those that `keys` or `query` name.
@@ -169,7 +177,7 @@ async fn search_body(api: &Api, call: &mut Call<'_>) -> Result<(Selection, Query
     Ok((selection, query))
 }
 
-fn url_query(api: &Api, call: &Call<'_>) -> Result<Query> {
+pub(super) fn url_query(api: &Api, call: &Call<'_>) -> Result<Query> {
     parse::parse_pairs(&call.parameters()?, &api.limits)
 }
 

@@ -14,6 +14,7 @@ mod schema;
 mod service;
 mod shares;
 mod specs;
+mod system;
 mod users;
 
 use std::borrow::Cow;
@@ -31,6 +32,7 @@ use crate::query::QueryLimits;
 use crate::schema::Schema;
 use crate::server::{Answer, Call, Credentials, RouteClass, Routes};
 use crate::specs::Specs;
+use crate::system::SystemItems;
 use crate::telemetry::Metrics;
 
 pub use auth::Cookies;
@@ -125,13 +127,13 @@ impl Api {
                 let ctx = self.context(call).await?;
                 items::sort(self, call, &ctx, collection).await
             }
-            Route::System(system) => {
+            Route::System(route) => {
                 let ctx = self.context(call).await?;
-                items::list(self, call, &ctx, system.collection).await
+                system::list(self, call, &ctx, route.collection).await
             }
-            Route::SystemItem(system, key) => {
+            Route::SystemItem(route, key) => {
                 let ctx = self.context(call).await?;
-                items::one(self, call, &ctx, system.collection, key).await
+                system::one(self, call, &ctx, route.collection, key).await
             }
             Route::Me => {
                 let ctx = self.context(call).await?;
@@ -139,10 +141,8 @@ impl Api {
             }
             Route::Account(route) => account::answer(self, call, route).await,
             Route::Schema(route) => schema::answer(self, call, route).await,
-            Route::Info => {
-                self.administrator(call).await?;
-                Ok(service::info(self))
-            }
+            Route::Service(service) => system::answer(self, call, service).await,
+            Route::Info => service::info(self, call).await,
             Route::OpenApi => {
                 let ctx = self.context(call).await?;
                 Ok(specs::openapi(self, &ctx))
@@ -161,6 +161,10 @@ impl Api {
 
     fn accounts(&self) -> Accounts<'_> {
         Accounts { auth: &self.auth, items: &self.items, mailer: &self.mailer, links: &self.links }
+    }
+
+    fn system(&self) -> SystemItems<'_> {
+        SystemItems { items: &self.items, auth: &self.auth, mailer: &self.mailer, links: &self.links }
     }
 
     /// The token that a request brings, wherever it stands.

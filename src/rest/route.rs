@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::account::AccountRoute;
 use super::ours::OurRoute;
 use super::schema::SchemaRoute;
+use super::system::SystemService;
 
 /// A route, with what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(super) enum Route<'a> {
     Account(AccountRoute<'a>),
     /// The model.
     Schema(SchemaRoute<'a>),
+    /// What system collections have beside their items.
+    Service(SystemService<'a>),
     /// `/utils/sort/{collection}`
     Sort(&'a str),
     /// `/auth`
@@ -70,16 +73,26 @@ pub(super) struct SystemRoute {
     pub(super) collection: &'static str,
     list: &'static str,
     item: &'static str,
-    /// Items are made, changed and removed here, too.
-    is_writable: bool,
+    takes: Takes,
+}
+
+/// What is done with the items of a system collection at its own endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// They are read.
+    Reads,
+    /// They are made, changed and removed, too.
+    Writes,
+    /// There is one, which is read and changed.
+    One,
 }
 
 const fn reads(collection: &'static str, list: &'static str, item: &'static str) -> SystemRoute {
-    SystemRoute { collection, list, item, is_writable: false }
+    SystemRoute { collection, list, item, takes: Takes::Reads }
 }
 
 const fn writes(collection: &'static str, list: &'static str, item: &'static str) -> SystemRoute {
-    SystemRoute { collection, list, item, is_writable: true }
+    SystemRoute { collection, list, item, takes: Takes::Writes }
 }
 
 const SYSTEM: &[SystemRoute] = &[
@@ -93,6 +106,21 @@ const SYSTEM: &[SystemRoute] = &[
     reads("directus_files", "/files", "/files/{id}"),
     writes("directus_folders", "/folders", "/folders/{id}"),
     writes("directus_shares", "/shares", "/shares/{id}"),
+    writes("directus_presets", "/presets", "/presets/{id}"),
+    writes("directus_dashboards", "/dashboards", "/dashboards/{id}"),
+    writes("directus_panels", "/panels", "/panels/{id}"),
+    writes("directus_notifications", "/notifications", "/notifications/{id}"),
+    writes("directus_translations", "/translations", "/translations/{id}"),
+    writes("directus_comments", "/comments", "/comments/{id}"),
+    writes("directus_versions", "/versions", "/versions/{id}"),
+    writes("directus_flows", "/flows", "/flows/{id}"),
+    writes("directus_operations", "/operations", "/operations/{id}"),
+    SystemRoute {
+        collection: "directus_settings",
+        list: "/settings",
+        item: "/settings/{id}",
+        takes: Takes::One,
+    },
 ];
 
 impl<'a> Route<'a> {
@@ -109,6 +137,7 @@ impl<'a> Route<'a> {
                 Route::Account(route)
             }
             [a, b, collection] if a == "utils" && b == "sort" => Route::Sort(collection),
+            path if let Some(service) = SystemService::find(path) => Route::Service(service),
             [a] if a == "auth" => Route::Providers,
             [a, b] if a == "auth" => match b.as_ref() {
                 "login" => Route::Login,
@@ -140,7 +169,9 @@ impl<'a> Route<'a> {
             }
             path if let Some(route) = SchemaRoute::find(path) => Route::Schema(route),
             [list] => Route::System(find_system(list)?),
-            [list, key] => Route::SystemItem(find_system(list)?, key),
+            [list, key] => {
+                Route::SystemItem(find_system(list).filter(|system| system.takes != Takes::One)?, key)
+            }
             _ => return None,
         };
         Some(route)
@@ -156,6 +187,7 @@ impl<'a> Route<'a> {
             Route::Me => "/users/me",
             Route::Account(route) => route.pattern(),
             Route::Schema(route) => route.pattern(),
+            Route::Service(service) => service.pattern(),
             Route::Sort(_) => "/utils/sort/{collection}",
             Route::Providers => "/auth",
             Route::Login => "/auth/login",
@@ -183,14 +215,18 @@ impl<'a> Route<'a> {
         match self {
             Route::Items(_) => "GET, HEAD, POST, PATCH, DELETE, SEARCH",
             Route::Item(..) => "GET, HEAD, PATCH, DELETE",
-            Route::System(system) if system.is_writable => "GET, HEAD, POST, PATCH, DELETE, SEARCH",
-            Route::SystemItem(system, _) if system.is_writable => "GET, HEAD, PATCH, DELETE",
-            Route::System(_) => "GET, HEAD, SEARCH",
+            Route::System(system) => match system.takes {
+                Takes::Reads => "GET, HEAD, SEARCH",
+                Takes::Writes => "GET, HEAD, POST, PATCH, DELETE, SEARCH",
+                Takes::One => "GET, HEAD, PATCH, SEARCH",
+            },
+            Route::SystemItem(system, _) if system.takes == Takes::Writes => "GET, HEAD, PATCH, DELETE",
             Route::Me => "GET, HEAD, PATCH",
             Route::Arrive(_) => "GET, HEAD, POST",
             Route::Account(route) => route.methods(),
             Route::Ours(route) => route.methods(),
             Route::Schema(route) => route.methods(),
+            Route::Service(service) => service.methods(),
             Route::Sort(_)
             | Route::OpenShare
             | Route::InviteToShare
@@ -239,7 +275,13 @@ mod tests {
         check("users", Some("/users"));
         check("users/me", Some("/users/me"));
         check("users/1", Some("/users/{id}"));
-        check("roles/me", Some("/roles/{id}"));
+        check("roles/me", Some("/roles/me"));
+        check("roles/1", Some("/roles/{id}"));
+        check("settings", Some("/settings"));
+        check("settings/1", None);
+        check("versions/1/save", Some("/versions/{id}/save"));
+        check("versions/1", Some("/versions/{id}"));
+        check("permissions/me/a/1", Some("/permissions/me/{collection}/{id}"));
         check("utils/sort/a", Some("/utils/sort/{collection}"));
         check("auth/login", Some("/auth/login"));
         check("auth/password/request", Some("/auth/password/request"));

@@ -46,13 +46,19 @@ pub(super) async fn health(api: &Api, call: &Call<'_>) -> Result<Answer> {
     ))
 }
 
-pub(super) fn info(api: &Api) -> Answer {
-    Answer::Document(json!({ "data": {
-        "version": env!("CARGO_PKG_VERSION"),
-        "queryLimit": { "default": api.limits.default_limit, "max": api.limits.max_limit },
-        "rateLimit": rate(api.rate_limits.requests),
-        "rateLimitGlobal": rate(api.rate_limits.global),
-    } }))
+/// What the project is called and looks like, for everybody; limits for those who are signed in; the version for administrators.
+pub(super) async fn info(api: &Api, call: &Call<'_>) -> Result<Answer> {
+    let ctx = api.context(call).await?;
+    let mut info = json!({ "project": api.system().project(&ctx).await? });
+    if ctx.accountability.user.is_some() {
+        info["queryLimit"] = json!({ "default": api.limits.default_limit, "max": api.limits.max_limit });
+        info["rateLimit"] = rate(api.rate_limits.requests);
+        info["rateLimitGlobal"] = rate(api.rate_limits.global);
+    }
+    if ctx.rules.is_everything() {
+        info["version"] = json!(env!("CARGO_PKG_VERSION"));
+    }
+    Ok(Answer::Document(json!({ "data": info })))
 }
 
 /// `false` where nothing is counted; durations in seconds.

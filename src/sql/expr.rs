@@ -1,7 +1,7 @@
 //! From filters and targets to expressions.
 //!
 //! Start at [`Builder::filter`]. Tables are opened in three functions only, [`Builder::join`], [`Builder::related`] and
-//! [`Builder::any`] (and for the rows of a level itself [`Builder::rule`]): each adds the row rule of its collection. Whoever looks
+//! [`Builder::named`] (and for the rows of a level itself [`Builder::rule`]): each adds the row rule of its collection. Whoever looks
 //! at a value asks [`Builder::target`], which adds the rule of its field.
 
 use std::sync::Arc;
@@ -187,6 +187,17 @@ impl<'a> Builder<'a> {
         let FieldKind::ManyToAny { collection_field, .. } = self.found(at).field(field).kind else {
             return Err(misplaced("a many-to-any"));
         };
+        self.named(scope, at, (collection_field, field), related)
+    }
+
+    /// The item that two columns name, its collection and its key, if it lies in that collection.
+    fn named(
+        &mut self,
+        scope: &mut Scope,
+        at: At,
+        (collection_field, field): (FieldId, FieldId),
+        related: CollectionId,
+    ) -> Result<(Select, At)> {
         let to = self.open_as(related, at.is_guarded);
         let key = self.key(to)?;
         let mut select = Select::from_table(self.table(to), to.alias);
@@ -273,6 +284,11 @@ impl<'a> Builder<'a> {
             Filter::ToAny { field, collection, filter } => {
                 let mut inner = Scope::default();
                 let (select, to) = self.any(&mut inner, at, *field, *collection)?;
+                self.exists(inner, select, to, filter, true)?
+            }
+            Filter::About { collection_field, field, collection, filter } => {
+                let mut inner = Scope::default();
+                let (select, to) = self.named(&mut inner, at, (*collection_field, *field), *collection)?;
                 self.exists(inner, select, to, filter, true)?
             }
             Filter::Some { field, filter: inner } => {

@@ -247,6 +247,12 @@ async fn passwords_uses_and_times() {
             .await
             .data();
         guest.get("/items/notes/1").await.refused(401, "INVALID_CREDENTIALS");
+        let ended = house.share(json!({})).await;
+        let tokens = house.open(&ended, None).await.data();
+        let end = json!({ "date_end": "2000-01-02T00:00:00Z" });
+        house.ada.patch(&format!("/shares/{ended}"), end).await.data();
+        let refresh = json!({ "refresh_token": tokens["refresh_token"] });
+        house.visitor.post("/auth/refresh", refresh).await.refused(401, "INVALID_CREDENTIALS");
     })
     .await;
 }
@@ -265,6 +271,20 @@ async fn tokens_of_shares() {
         assert_eq!((&claims["share"], &claims["role"]), (&json!(share), &json!(house.role)));
         assert_eq!((&claims["admin_access"], &claims["app_access"]), (&json!(false), &json!(false)));
         assert_eq!(claims.get("id"), None);
+
+        let used = async || {
+            house.admin.get(&format!("/shares/{share}?fields=times_used")).await.data()["times_used"].clone()
+        };
+        let before = used().await;
+        let refresh = async |token: &Value| {
+            house.visitor.post("/auth/refresh", json!({ "refresh_token": token })).await
+        };
+        let renewed = refresh(&tokens["refresh_token"]).await.data();
+        let guest = house.visitor.with_token(renewed["access_token"].as_str());
+        assert_eq!(guest.get("/items/notes/1").await.data()["title"], "Note 1");
+        guest.get("/items/notes/2").await.refused(403, "FORBIDDEN");
+        refresh(&tokens["refresh_token"]).await.refused(401, "INVALID_CREDENTIALS");
+        assert_eq!(used().await, before, "that is no further use");
 
         let session = house.visitor.post("/shares/auth", json!({ "share": share, "mode": "session" })).await;
         let cookie = session.header("set-cookie").expect("a cookie").split(';').next().unwrap().to_owned();

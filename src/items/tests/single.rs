@@ -205,9 +205,9 @@ async fn an_item_takes_the_place_of_another() {
         let list =
             json!([{ "name": "x", "sort": 1 }, { "name": "y", "sort": 2 }, { "name": "z", "sort": 3 }]);
         let keys = world.create("b", list).await.unwrap().keys;
-        world.items.move_item(&world.ctx, &world.name("b"), &keys[2], &keys[0]).await.unwrap();
+        world.items.move_item(&world.ctx, &world.name("b"), (&keys[2], &keys[0]), None).await.unwrap();
         assert_eq!(world.rows("b", "name sort").await, ["x|2", "y|3", "z|1"]);
-        let refused = world.items.move_item(&world.ctx, &world.name("c"), &keys[2], &keys[0]).await;
+        let refused = world.items.move_item(&world.ctx, &world.name("c"), (&keys[2], &keys[0]), None).await;
         assert!(matches!(refused, Err(Error::InvalidPayload { .. })));
     }
 }

@@ -48,13 +48,31 @@ pub fn parse_object(object: &Map<String, Value>, limits: &QueryLimits) -> Result
             "aggregate" => query.aggregate = parse_aggregate(value, limits)?,
             "groupBy" | "group" => query.group_by = list(value, name, limits)?,
             "meta" => query.meta = parse_meta(value, limits)?,
-            // No item has a version beside the main one, and what is unknown is told like what is hidden.
-            "version" if !is_blank(value) && value != "main" => return Err(Error::Forbidden),
+            "version" if !is_blank(value) && value != "main" => query.version = Some(text(value, name)?),
+            "versionRaw" => query.version_raw = parse_flag(value, name)?,
             "export" if !is_blank(value) => return Err(Error::query("\"export\" is not supported")),
             _ => {}
         }
     }
     Ok(query)
+}
+
+fn text(value: &Value, name: &str) -> Result<String> {
+    match value {
+        Value::String(text) if !text.contains('\0') => Ok(text.clone()),
+        _ => Err(Error::query(format_args!("\"{name}\" must be a text"))),
+    }
+}
+
+/// `versionRaw` alone is true, too.
+fn parse_flag(value: &Value, name: &str) -> Result<bool> {
+    match value {
+        Value::Bool(flag) => Ok(*flag),
+        Value::String(text) if matches!(text.as_str(), "" | "true" | "1") => Ok(true),
+        Value::String(text) if matches!(text.as_str(), "false" | "0") => Ok(false),
+        Value::Null => Ok(false),
+        _ => Err(Error::query(format_args!("\"{name}\" must be true or false"))),
+    }
 }
 
 fn is_blank(value: &Value) -> bool {

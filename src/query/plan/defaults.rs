@@ -6,7 +6,8 @@ use crate::filter::{Scalar, Target, values};
 use crate::query::{ResolvedOutput, ResolvedValue};
 use crate::schema::{CollectionId, ColumnType, DefaultValue, Schema};
 
-/// The defaults of the members asked for, as JSON; the key is null, and members without a default are left out.
+/// The defaults of the members asked for, as JSON; the key is null, and members without a default are left out, but for the
+/// settings of the project, which are all there.
 pub fn singleton(schema: &Schema, collection: CollectionId, output: &[ResolvedOutput]) -> String {
     let found = schema.collection(collection);
     let mut answer = Map::new();
@@ -19,6 +20,8 @@ pub fn singleton(schema: &Schema, collection: CollectionId, output: &[ResolvedOu
             && !value.is_null()
         {
             answer.insert(member.key.to_string(), shown(value, &column.column_type));
+        } else if found.is_system() {
+            answer.insert(member.key.to_string(), Value::Null);
         }
     }
     Value::Object(answer).to_string()
