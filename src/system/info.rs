@@ -7,6 +7,8 @@ use crate::access::Context;
 use crate::error::Result;
 use crate::query::Selection;
 
+/// What `project_name` is before somebody names the project.
+const COLUMN_DEFAULT: &str = "Directus";
 /// Settings that pages show to visitors.
 const PUBLIC: &[&str] = &[
     "project_name",
@@ -32,6 +34,11 @@ impl SystemItems<'_> {
     /// Name, colours, pictures and the like.
     pub async fn project(&self, ctx: &Context) -> Result<Value> {
         let fields = json!({ "fields": PUBLIC });
-        self.read(&everything(ctx), "directus_settings", Selection::Singleton, fields).await
+        let mut told = self.read(&everything(ctx), "directus_settings", Selection::Singleton, fields).await?;
+        // The default of the column is that of the public API, and nobody's name.
+        if told["project_name"] == COLUMN_DEFAULT {
+            told["project_name"] = json!("Tablature");
+        }
+        Ok(told)
     }
 }

@@ -18,6 +18,7 @@ const FILES: &[(&str, &str)] = &[
     ("fixed/auth.yaml", include_str!("fixed/auth.yaml")),
     ("fixed/server.yaml", include_str!("fixed/server.yaml")),
     ("fixed/shares.yaml", include_str!("fixed/shares.yaml")),
+    ("fixed/system.yaml", include_str!("fixed/system.yaml")),
     ("fixed/users.yaml", include_str!("fixed/users.yaml")),
     ("fixed/utils.yaml", include_str!("fixed/utils.yaml")),
 ];

@@ -16,12 +16,22 @@ const READ_ONLY: &[&str] = &["directus_activity", "directus_revisions", "directu
 /// System collections whose items are made, changed and removed over their routes, too.
 const WRITABLE: &[&str] = &[
     "directus_access",
+    "directus_comments",
+    "directus_dashboards",
+    "directus_flows",
     "directus_folders",
+    "directus_notifications",
+    "directus_operations",
+    "directus_panels",
     "directus_permissions",
     "directus_policies",
+    "directus_presets",
     "directus_roles",
+    "directus_settings",
     "directus_shares",
+    "directus_translations",
     "directus_users",
+    "directus_versions",
 ];
 
 /// Parameters of reads of many items.
@@ -59,7 +69,9 @@ pub(super) fn add(ctx: &Context, schemas: &mut Schemas<'_>, paths: &mut Map<Stri
         };
         let group = Group { ctx, id, collection, tag: tag(collection), path, writes };
         group.add_list(schemas, paths);
-        group.add_item(schemas, paths);
+        if !group.is_settings() {
+            group.add_item(schemas, paths);
+        }
     }
 }
 
@@ -83,7 +95,17 @@ struct Group<'c> {
 
 impl Group<'_> {
     fn may(&self, action: Action) -> bool {
-        (self.writes || action == Action::Read) && self.ctx.allowed(self.id, action).is_some()
+        let has_route = match action {
+            Action::Read => true,
+            Action::Create | Action::Delete => self.writes && !self.is_settings(),
+            Action::Update | Action::Share => self.writes,
+        };
+        has_route && self.ctx.allowed(self.id, action).is_some()
+    }
+
+    /// The one item of a system collection, which is there and stays.
+    fn is_settings(&self) -> bool {
+        self.collection.singleton && self.collection.is_system()
     }
 
     fn operation(&self, method: &str, path: &str, what: &str) -> Operation {
