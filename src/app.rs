@@ -20,6 +20,7 @@ use crate::db::nodes::Nodes;
 use crate::db::{Database, Settings, Target};
 use crate::error::{Error, Result};
 use crate::events::{Belief, Events, Hooks};
+use crate::files::{Files, tidy};
 use crate::items::{ItemsService, ItemsSettings};
 use crate::mail::Mailer;
 use crate::outbound::Outbound;
@@ -85,9 +86,12 @@ impl App {
         let items = items.with_marks(auth.marks());
         load_demo_data(&items, &config, &project).await?;
         let outbound = Arc::new(Outbound::new(&config.outgoing));
+        let (files, leftovers) = Files::new(&config.files, outbound.clone());
+        let left = events.listen();
         let api = Arc::new(Api {
             items,
             auth,
+            files,
             providers: Providers::new(&config.providers, &config.server.public_url, &secret, outbound)?,
             mailer: Mailer::new(&config.email)
                 .map_err(|problem| Error::internal(anyhow::anyhow!(problem)))?,
@@ -123,6 +127,10 @@ impl App {
             // A SQLite database is served by one process.
             tokio::spawn(follow_others(project.clone()));
         }
+        let desk = api.clone();
+        tokio::spawn(async move {
+            tidy(desk.files.library(&desk.items), || desk.schemas.schema(), left, leftovers).await;
+        });
         if config.project.write_back {
             tokio::spawn(write_back_access(changes, project.clone()));
         }

@@ -120,6 +120,26 @@ pub enum Error {
         /// Its value.
         most: u64,
     },
+    /// A file is larger than it may be.
+    #[error("The content is too large: at most {most_bytes} bytes ({limit}) are taken.")]
+    ContentTooLarge {
+        /// Name of the limit's setting.
+        limit: &'static str,
+        /// Its value.
+        most_bytes: u64,
+    },
+    /// A part of a file is asked for that it does not have.
+    #[error("The range cannot be satisfied: the content has {size_bytes} bytes.")]
+    RangeNotSatisfiable {
+        /// Size of the content.
+        size_bytes: u64,
+    },
+    /// An image cannot be transformed.
+    #[error("Illegal asset transformation. {reason}")]
+    IllegalTransformation {
+        /// Why.
+        reason: String,
+    },
     /// The body is of a media type that is not read here.
     #[error("Unsupported media type \"{media_type}\".")]
     UnsupportedMediaType {
@@ -252,6 +272,9 @@ impl Error {
             Error::PreconditionFailed => "PRECONDITION_FAILED",
             Error::InOperation { error, .. } => error.code(),
             Error::LimitExceeded { .. } => "LIMIT_EXCEEDED",
+            Error::ContentTooLarge { .. } => "CONTENT_TOO_LARGE",
+            Error::RangeNotSatisfiable { .. } => "RANGE_NOT_SATISFIABLE",
+            Error::IllegalTransformation { .. } => "ILLEGAL_ASSET_TRANSFORMATION",
             Error::UnsupportedMediaType { .. } => "UNSUPPORTED_MEDIA_TYPE",
             Error::UnprocessableContent { .. } => "UNPROCESSABLE_CONTENT",
             Error::Conflict { .. } | Error::Deadlock => "CONFLICT",
@@ -269,9 +292,13 @@ impl Error {
     pub fn extensions(&self) -> Map<String, Value> {
         let value = match self {
             Error::InvalidPayload { reason } | Error::InvalidQuery { reason } => json!({ "reason": reason }),
-            Error::UnprocessableContent { reason } | Error::Conflict { reason } => {
+            Error::UnprocessableContent { reason }
+            | Error::Conflict { reason }
+            | Error::IllegalTransformation { reason } => {
                 json!({ "reason": reason })
             }
+            Error::ContentTooLarge { limit, most_bytes } => json!({ "limit": limit, "most": most_bytes }),
+            Error::RangeNotSatisfiable { size_bytes } => json!({ "size": size_bytes }),
             Error::Deadlock => json!({ "reason": self.to_string() }),
             Error::RouteNotFound { path } => json!({ "path": path }),
             Error::FailedValidation { field, rule, details, .. } => {

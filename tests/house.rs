@@ -19,7 +19,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("sql", 2, &["access", "query"]),
     ("db", 3, &[]),
     ("cache", 3, &[]),
-    ("storage", 3, &[]),
+    ("storage", 3, &["outbound"]),
     ("outbound", 3, &[]),
     ("mail", 3, &[]),
     ("jobs", 4, &[]),

@@ -5,6 +5,7 @@
 
 mod edge;
 mod email;
+mod files;
 mod provider;
 mod read;
 mod secret;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use edge::{CorsConfig, Origins, OutgoingConfig, Rate, RateLimitsConfig, Reachable};
 pub use email::{EmailConfig, LinksConfig, SmtpConfig, SmtpTls};
+pub use files::{AssetsConfig, FilesConfig, LocationConfig, LocationDriver, S3Config, TusConfig};
 pub use provider::{ClientAuth, ProviderConfig, ProviderDriver, ProviderMode, ProvidersConfig};
 pub use read::ConfigErrors;
 pub use secret::{Secret, Secrets};
@@ -47,6 +49,8 @@ pub struct Config {
     pub providers: ProvidersConfig,
     /// Where the server itself may ask.
     pub outgoing: OutgoingConfig,
+    /// Files.
+    pub files: FilesConfig,
     /// Logs.
     pub log: LogConfig,
     /// The folders of the project.

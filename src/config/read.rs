@@ -2,6 +2,7 @@
 
 mod edge;
 mod email;
+mod files;
 mod provider;
 
 use std::fmt;
@@ -88,7 +89,11 @@ impl Reader<'_> {
         for (name, place) in self.sources.names() {
             let is_ours =
                 place == Place::Toml || settings::OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-            if !is_ours || settings::find(name).is_some() || settings::is_of_provider(name) {
+            if !is_ours
+                || settings::find(name).is_some()
+                || settings::is_of_provider(name)
+                || settings::is_of_location(name)
+            {
                 continue;
             }
             let nearest = settings::all()
@@ -135,6 +140,7 @@ pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
         rate_limits: edge::rate_limits(&mut reader, redis.is_some()),
         redis,
         outgoing: edge::outgoing(&mut reader),
+        files: files::files(&mut reader),
         providers: provider::providers(&mut reader),
         log: LogConfig {
             level: reader.or("LOG_LEVEL", LogLevel::Info, value::log_level),

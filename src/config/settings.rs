@@ -124,6 +124,47 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
         ],
     ),
     (
+        "Files",
+        &[
+            setting(
+                "STORAGE_LOCATIONS",
+                "local",
+                "Names of the places where content is kept, with commas between them; new content goes to the first. The settings \
+                 of each follow below.",
+            ),
+            setting("FILES_MAX_UPLOAD_SIZE", "100mb", "Largest file that is taken."),
+            setting(
+                "FILES_MIME_TYPE_ALLOW_LIST",
+                "*/*",
+                "Media types that are taken, such as `image/*,application/pdf`. They are found in the content first.",
+            ),
+            setting(
+                "FILE_METADATA_ALLOW_LIST",
+                "ifd0.Make and others",
+                "What is kept of an image's own metadata (`ifd0.`, `exif.`, `gps.` and `iptc.` with the name of a tag); `*` for all.",
+            ),
+            setting("FILES_MAX_IMPORT_SIZE", "50mb", "Largest file that is fetched by `/files/import`."),
+            setting("FILES_IMPORT_TIMEOUT", "60s", "Longest time that may take."),
+            setting("TUS_ENABLED", "false", "Take uploads in pieces (TUS 1.0) at `/files/tus`."),
+            setting("TUS_CHUNK_SIZE", "8mb", "Largest piece."),
+            setting("TUS_UPLOAD_EXPIRATION", "10m", "How long an upload waits for its next piece."),
+        ],
+    ),
+    (
+        "Assets",
+        &[
+            setting("ASSETS_CACHE_TTL", "30d", "How long browsers may keep what they were given."),
+            setting("ASSETS_TRANSFORM_MAX_CONCURRENT", "one per core", "Images made at the same time."),
+            setting("ASSETS_TRANSFORM_TIMEOUT", "15s", "Longest time that a request waits for an image."),
+            setting(
+                "ASSETS_TRANSFORM_IMAGE_MAX_DIMENSION",
+                "6000",
+                "Largest width and height of an image that is transformed.",
+            ),
+            setting("ASSETS_TRANSFORM_MAX_OPERATIONS", "5", "Most entries of `transforms`."),
+        ],
+    ),
+    (
         "First administrator",
         &[
             setting(
@@ -320,6 +361,28 @@ pub const PROVIDER_SETTINGS: &[Setting] = &[
     setting("ICON", "account_circle", "Icon that people see."),
 ];
 
+/// What each location has, behind `STORAGE_` and its name in capitals.
+pub const LOCATION_SETTINGS: &[Setting] = &[
+    setting("DRIVER", "local", "`local` for a folder, `s3` for a bucket of an object store."),
+    setting("ROOT", "uploads; none", "The folder; with `s3` a folder in the bucket."),
+    setting("BUCKET", "required for s3", "Name of the bucket."),
+    setting("REGION", "us-east-1", "Its region."),
+    setting("ENDPOINT", "Amazon's", "Where another store than Amazon's is."),
+    setting("KEY", "none", "Key of access; without, what the machine itself may do."),
+    setting("SECRET", "none", "Its secret."),
+    setting("FORCE_PATH_STYLE", "false", "The bucket stands in the path of addresses, not in their host."),
+];
+
+/// Whether a name is that of a setting of a location, listed or not.
+pub fn is_of_location(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("STORAGE_") else { return false };
+    LOCATION_SETTINGS.iter().any(|setting| {
+        rest.strip_suffix(setting.name)
+            .and_then(|location| location.strip_suffix('_'))
+            .is_some_and(|location| !location.is_empty())
+    })
+}
+
 /// Whether a name is that of a setting of a provider, listed or not.
 pub fn is_of_provider(name: &str) -> bool {
     let Some(rest) = name.strip_prefix("AUTH_") else { return false };
@@ -334,10 +397,13 @@ pub fn is_of_provider(name: &str) -> bool {
 pub const OWN_PREFIXES: &[&str] = &[
     "ACCESS_TOKEN_",
     "ADMIN_",
+    "ASSETS_",
     "AUTH_",
     "CORS_",
     "DB_",
     "EMAIL_",
+    "FILES_",
+    "FILE_METADATA_",
     "HSTS_",
     "IMPORT_IP_",
     "IP_TRUST_",
@@ -353,7 +419,9 @@ pub const OWN_PREFIXES: &[&str] = &[
     "RATE_LIMITER_",
     "REFRESH_TOKEN_",
     "SESSION_COOKIE_",
+    "STORAGE_",
     "TABLATURE_",
+    "TUS_",
     "USER_INVITE_",
     "USER_REGISTER_",
 ];
@@ -396,5 +464,6 @@ pub fn documentation() -> String {
         table(group, "", settings);
     }
     table("Each provider of AUTH_PROVIDERS", "AUTH_<NAME>_", PROVIDER_SETTINGS);
+    table("Each location of STORAGE_LOCATIONS", "STORAGE_<NAME>_", LOCATION_SETTINGS);
     page
 }

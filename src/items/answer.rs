@@ -6,6 +6,7 @@
 use futures::FutureExt as _;
 use jiff::SignedDuration;
 
+use super::files::{FILES, OwnValues};
 use super::idempotency::{self, IdempotencyKey, StoredAnswer};
 use super::nested::key_text;
 use super::precondition::{Condition, Precondition};
@@ -188,6 +189,23 @@ impl ItemsService {
                 Err(Error::internal(anyhow::anyhow!("an answer under a key was not read in its transaction")))
             }
         }
+    }
+
+    /// Writes files: like [`ItemsService::write`], with what the server itself says of each.
+    pub async fn write_files(
+        &self,
+        ctx: &Context,
+        operation: Operation,
+        own: Vec<OwnValues>,
+        answer: Query,
+    ) -> Result<WriteAnswer> {
+        let ctx = &*self.with_own(ctx).await?;
+        let prepare = async || {
+            let prepared = self.prepare_own(ctx, FILES, operation, false, own).await?;
+            let one = One { collection: FILES.to_owned(), prepared, answer: Some(answer), condition: None };
+            Ok(Work::One(Box::new(one)))
+        };
+        self.once(ctx, None, prepare).await
     }
 
     /// The write and, where that is at hand or belongs under a key, the answer in one transaction.

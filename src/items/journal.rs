@@ -72,6 +72,27 @@ impl Journal {
         self.entries.len() - 1
     }
 
+    /// Notes what is nobody's business but that of who tidies up behind an item.
+    pub fn push_aside(
+        &mut self,
+        collection: &Collection,
+        event: &str,
+        item: Arc<str>,
+        payload: Option<Arc<str>>,
+    ) {
+        self.entries.push(JournalRow {
+            action: EventAction::Delete.name(),
+            event: event.into(),
+            collection: collection.name.clone(),
+            item,
+            has_activity: false,
+            has_revision: false,
+            data: None,
+            delta: payload,
+            parent: None,
+        });
+    }
+
     /// Puts an entry under another one, made later.
     pub fn set_parent(&mut self, entry: usize, parent: usize) {
         if let Some(row) = self.entries.get_mut(entry) {

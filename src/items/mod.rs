@@ -9,6 +9,7 @@ mod answer;
 mod defaults;
 mod explain;
 mod faults;
+mod files;
 pub mod hashing;
 mod idempotency;
 mod journal;
@@ -38,6 +39,7 @@ pub mod write;
 
 pub use answer::WriteAnswer;
 pub use explain::{Explanation, Question};
+pub use files::{LEFT_EVENT, OWN as OWN_OF_FILES, OwnValues, Stored};
 pub use idempotency::IdempotencyKey;
 pub use nested::ItemPayload;
 pub use precondition::{Precondition, entity_tag};

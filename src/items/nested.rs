@@ -2,11 +2,13 @@
 //!
 //! Start at [`Planner::item`]. Unknown members of a payload are dropped, as in the public API.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::defaults;
+use super::files::{self, OwnValues};
 use super::plan::{Child, ItemWrite, Target, ToMany, ToManyChange, ToManyLink, ToOne};
 use super::rights;
 use super::validate::{Rules, is_null};
@@ -29,6 +31,8 @@ pub struct Planner<'c> {
     pub max_depth: usize,
     /// Values of automatic fields are kept when they are sent, as for imports.
     pub keeps_automatic: bool,
+    /// What the server itself says of the items of the request, in their order.
+    pub own: VecDeque<OwnValues>,
     /// Everything that is wrong with the values so far.
     pub findings: Vec<Error>,
 }
@@ -85,7 +89,13 @@ impl Planner<'_> {
         let action = if target == Target::Create { Action::Create } else { Action::Update };
         let allowed = rights::allowed(self.ctx, id, action)?;
         let is_unlimited = self.ctx.rules.is_everything();
-        let preset = rights::preset(self.ctx, &allowed, payload);
+        files::check_payload(self.ctx, collection, payload)?;
+        let own = if depth == 0 { self.own.pop_front() } else { None };
+        let mut preset = rights::preset(self.ctx, &allowed, payload);
+        if let Some(own) = own {
+            own.join(preset.get_or_insert_with(|| payload.clone()));
+        }
+        // What the server says needs nobody's right.
         let named = if is_unlimited { Vec::new() } else { named(collection, action, payload, given) };
         rights::check_fields(&allowed, named.iter().copied())?;
         let upserted = (target == Target::Upsert && !is_unlimited).then(|| Arc::new(payload.clone()));

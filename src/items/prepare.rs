@@ -2,11 +2,12 @@
 //!
 //! Start at [`Shaper::shape`].
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::files::OwnValues;
 use super::nested::{Planner, key_text, key_value};
 use super::plan::{ItemWrite, Target};
 use super::read::compile;
@@ -69,7 +70,20 @@ impl Shaper {
         operation: Operation,
         keeps_automatic: bool,
     ) -> Result<Prepared> {
+        self.shape_own(ctx, id, operation, keeps_automatic, Vec::new())
+    }
+
+    /// The same with what the server itself says of each item.
+    pub(super) fn shape_own(
+        &self,
+        ctx: &Context,
+        id: CollectionId,
+        operation: Operation,
+        keeps_automatic: bool,
+        own: Vec<OwnValues>,
+    ) -> Result<Prepared> {
         let mut planner = self.planner(ctx, keeps_automatic);
+        planner.own = VecDeque::from(own);
         self.plan(&mut planner, ctx.schema.collection(id), id, operation)
     }
 
@@ -91,6 +105,7 @@ impl Shaper {
             rules: &self.rules,
             max_depth: self.settings.max_relational_depth,
             keeps_automatic,
+            own: VecDeque::new(),
             findings: Vec::new(),
         }
     }

@@ -51,7 +51,7 @@ pub struct RunContext {
 pub struct Run<'t> {
     pub(super) tx: &'t mut Transaction,
     pub(super) with: RunContext,
-    journal: Journal,
+    pub(super) journal: Journal,
     /// Something is changed or removed that may have made somebody an administrator.
     pub(super) may_lose_administrators: bool,
     /// The only tenant of the caller, per collection of tenants, once it was looked for.
@@ -230,6 +230,7 @@ impl<'t> Run<'t> {
         for chunk in keys.chunks(KEYS_PER_STATEMENT) {
             self.allow((id, Action::Delete), &[], chunk).await?;
             let matches = [Match { field: key, values: chunk }];
+            let left = self.content_of(collection, chunk).await?;
             let statement = statements::delete(self.tx.dialect(), collection, &matches, &[key]);
             let found = match self.tx.dialect() {
                 Dialect::Sqlite | Dialect::Postgres => self.tx.rows(&statement).await,
@@ -246,6 +247,7 @@ impl<'t> Run<'t> {
             self.may_lose_administrators |= accounts::makes_administrators(&collection.name);
             let found: Vec<Scalar> = found.into_iter().filter_map(first_value).collect();
             self.remove_references(id, &found).await?;
+            self.leave_content(collection, left);
             removed.extend(found);
         }
         for key in &removed {
@@ -417,6 +419,7 @@ impl<'t> Run<'t> {
         }
         let dialect = self.tx.dialect();
         let key = key_field(collection)?;
+        let left = self.replaced_content(collection, item, keys).await?;
         let returned = snapshot_columns(collection, key);
         let statement = statements::update(dialect, collection, item.values.clone(), key, keys, &returned);
         let done = match dialect {
@@ -426,6 +429,7 @@ impl<'t> Run<'t> {
         if done.is_ok() {
             self.check_changed_accounts(item, keys).await?;
             self.check_versions(item.collection, keys).await?;
+            self.leave_content(collection, left);
         }
         match done {
             Err(error) => Err(self.fault(error, collection, std::slice::from_ref(item)).await),

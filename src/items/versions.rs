@@ -212,7 +212,7 @@ impl ItemsService {
         let all = Context { rules: Arc::new(AccessRules::Everything), ..ctx.clone() };
         let name = ctx.schema.collection(id).name.clone();
         let change = Operation::Update(Targets::Key(key_text(&key).to_string()), delta.clone());
-        let mut prepared = self.prepare_unheard(&all, id, change, false).await?;
+        let mut prepared = self.prepare_unheard(&all, id, change, false, Vec::new()).await?;
         let stamps = stamps_of(ctx.schema.collection(id), &delta);
         let mut is_first = true;
         prepared.for_each_item(&mut |item| {

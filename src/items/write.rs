@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 use serde_json::Value;
 
 use super::accounts;
+use super::files::OwnValues;
 use super::hashing;
 use super::nested::{ItemPayload, key_json};
 use super::plan::ItemWrite;
@@ -120,10 +121,22 @@ impl ItemsService {
         operation: Operation,
         keeps_automatic: bool,
     ) -> Result<Prepared> {
+        self.prepare_own(ctx, collection, operation, keeps_automatic, Vec::new()).await
+    }
+
+    /// The same with what the server itself says of each item.
+    pub(super) async fn prepare_own(
+        &self,
+        ctx: &Context,
+        collection: &str,
+        operation: Operation,
+        keeps_automatic: bool,
+        own: Vec<OwnValues>,
+    ) -> Result<Prepared> {
         let shaper = self.shaper(ctx);
         let id = shaper.admit(ctx, collection, operation.action())?;
         let operation = self.ask_hooks(ctx, ctx.schema.collection(id), operation).await?;
-        self.prepare_unheard(ctx, id, operation, keeps_automatic).await
+        self.prepare_unheard(ctx, id, operation, keeps_automatic, own).await
     }
 
     /// The same without asking hooks.
@@ -133,8 +146,9 @@ impl ItemsService {
         id: CollectionId,
         operation: Operation,
         keeps_automatic: bool,
+        own: Vec<OwnValues>,
     ) -> Result<Prepared> {
-        let mut prepared = self.shaper(ctx).shape(ctx, id, operation, keeps_automatic)?;
+        let mut prepared = self.shaper(ctx).shape_own(ctx, id, operation, keeps_automatic, own)?;
         accounts::check(self, ctx, &mut prepared).await?;
         prepared.hash_secrets(ctx).await?;
         Ok(prepared)

@@ -11,8 +11,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::{Instant, timeout_at};
@@ -22,6 +23,8 @@ use guard::Guard;
 
 /// Most answers that only say where to go instead.
 const MOST_REDIRECTS: usize = 5;
+/// A download may come in pieces of this size past its bound before it is cut off.
+const MOST_BEYOND: usize = 1 << 20;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -43,6 +46,9 @@ pub enum Failure {
     /// It leads from one address to the next.
     #[error("{0} redirects too often")]
     TooManyRedirects(String),
+    /// It answers something else than what was asked for.
+    #[error("{0} answers with status {1}")]
+    Status(String, u16),
     /// It cannot be reached.
     #[error("{0} cannot be reached: {1}")]
     Unreachable(String, String),
@@ -55,6 +61,45 @@ pub struct Received {
     pub status: u16,
     /// Its body.
     pub body: Vec<u8>,
+}
+
+/// An answer that is taken as it comes in.
+pub struct Download {
+    response: Response,
+    url: Url,
+    end: Instant,
+    budget: Budget,
+    taken_bytes: usize,
+}
+
+impl Download {
+    /// The media type that the other end says it has.
+    pub fn content_type(&self) -> Option<&str> {
+        let value = self.response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+        Some(value.split(';').next().unwrap_or_default().trim())
+    }
+
+    /// The length that the other end announced.
+    pub fn announced_bytes(&self) -> Option<u64> {
+        self.response.content_length()
+    }
+
+    /// The next bytes; `None` at the end.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        match timeout_at(self.end, self.response.chunk()).await {
+            Ok(Ok(Some(piece))) => {
+                self.taken_bytes += piece.len();
+                // One byte more tells whoever counts that there are too many.
+                if self.taken_bytes > self.budget.most_bytes.saturating_add(MOST_BEYOND) {
+                    return Err(Failure::TooLong(name(&self.url), self.budget.most_bytes));
+                }
+                Ok(Some(piece))
+            }
+            Ok(Ok(None)) => Ok(None),
+            Ok(Err(error)) => Err(failure(error, &self.url, self.budget)),
+            Err(_) => Err(Failure::TooSlow(name(&self.url), self.budget.time)),
+        }
+    }
 }
 
 /// How much a caller is ready to spend on an answer.
@@ -96,6 +141,24 @@ impl Outbound {
             match redirect(&response, &url)? {
                 Some(next) => url = next,
                 None => return receive(response, &url, end, budget).await,
+            }
+        }
+        Err(Failure::TooManyRedirects(name(&first)))
+    }
+
+    /// Asks for something that is taken as it comes in, and may be large. Redirects are followed and judged like in [`Outbound::get`].
+    pub async fn download(&self, url: &str, budget: Budget) -> Result<Download, Failure> {
+        let end = Instant::now() + budget.time;
+        let first = address(url)?;
+        let mut url = first.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let response = self.send(Method::GET, &url, &[], None, end, budget).await?;
+            match redirect(&response, &url)? {
+                Some(next) => url = next,
+                None if response.status().is_success() => {
+                    return Ok(Download { response, url, end, budget, taken_bytes: 0 });
+                }
+                None => return Err(Failure::Status(name(&url), response.status().as_u16())),
             }
         }
         Err(Failure::TooManyRedirects(name(&first)))
@@ -164,7 +227,7 @@ impl Outbound {
 }
 
 /// The certificates that browsers trust and those that the operator added to the system.
-fn tls() -> ClientConfig {
+pub fn tls() -> ClientConfig {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Api;
+use super::files::FilesRoute;
 use super::route::Route;
 use crate::access::{Action, Context};
 use crate::error::{Error, Result};
+use crate::files::FILES;
 use crate::items::Question;
 use crate::server::{Answer, Call};
 
@@ -49,6 +51,9 @@ pub(super) async fn remember(api: &Api, call: &Call<'_>, route: &Route<'_>) {
         Route::System(system) => (system.collection, None),
         Route::SystemItem(system, key) => (system.collection, Some((*key).to_owned())),
         Route::Sort(collection) => (*collection, None),
+        Route::Files(FilesRoute::One(key)) => (FILES, Some((*key).to_owned())),
+        Route::Files(_) => (FILES, None),
+        Route::Asset(key, _) => (FILES, Some((*key).to_owned())),
         _ => return,
     };
     let action = match (call.method.as_str(), route) {

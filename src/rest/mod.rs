@@ -3,8 +3,10 @@
 //! Start at [`Api`], which finds the route of a request, asks who sends it, and hands it on.
 
 mod account;
+mod assets;
 mod auth;
 mod explain;
+mod files;
 mod items;
 mod limits;
 mod ours;
@@ -15,6 +17,7 @@ mod service;
 mod shares;
 mod specs;
 mod system;
+mod tus;
 mod users;
 
 use std::borrow::Cow;
@@ -25,6 +28,7 @@ use crate::auth::providers::Providers;
 use crate::auth::{Accounts, Authenticator, Client, Links, Mode};
 use crate::config::RateLimitsConfig;
 use crate::error::{Error, Result};
+use crate::files::Files;
 use crate::items::ItemsService;
 use crate::mail::Mailer;
 use crate::project::{Project, SchemaStore, System};
@@ -43,6 +47,8 @@ use route::Route;
 pub struct Api {
     /// Rows.
     pub items: ItemsService,
+    /// Files.
+    pub files: Files,
     /// Who is there.
     pub auth: Authenticator,
     /// Who signs people in beside us.
@@ -82,6 +88,12 @@ impl Routes for Api {
         }) else {
             return Err(not_found(call));
         };
+        if let Route::Files(files::FilesRoute::Begin | files::FilesRoute::GoOn(_)) = route
+            && call.method == "OPTIONS"
+            && self.files.config().tus.enabled
+        {
+            return Ok(tus::options(self, route.methods()));
+        }
         if call.method == "OPTIONS" {
             return Ok(Answer::Methods(route.methods()));
         }
@@ -143,6 +155,8 @@ impl Api {
             Route::Schema(route) => schema::answer(self, call, route).await,
             Route::Service(service) => system::answer(self, call, service).await,
             Route::Info => service::info(self, call).await,
+            Route::Files(route) => files::answer(self, call, route).await,
+            Route::Asset(id, name) => assets::answer(self, call, id, name).await,
             Route::OpenApi => {
                 let ctx = self.context(call).await?;
                 Ok(specs::openapi(self, &ctx))

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::account::AccountRoute;
+use super::files::FilesRoute;
 use super::ours::OurRoute;
 use super::schema::SchemaRoute;
 use super::system::SystemService;
@@ -26,6 +27,10 @@ pub(super) enum Route<'a> {
     Schema(SchemaRoute<'a>),
     /// What system collections have beside their items.
     Service(SystemService<'a>),
+    /// `/files` and below.
+    Files(FilesRoute<'a>),
+    /// `/assets/{id}`, perhaps with a name behind it.
+    Asset(&'a str, Option<&'a str>),
     /// `/utils/sort/{collection}`
     Sort(&'a str),
     /// `/auth`
@@ -103,7 +108,6 @@ const SYSTEM: &[SystemRoute] = &[
     writes("directus_permissions", "/permissions", "/permissions/{id}"),
     reads("directus_activity", "/activity", "/activity/{id}"),
     reads("directus_revisions", "/revisions", "/revisions/{id}"),
-    reads("directus_files", "/files", "/files/{id}"),
     writes("directus_folders", "/folders", "/folders/{id}"),
     writes("directus_shares", "/shares", "/shares/{id}"),
     writes("directus_presets", "/presets", "/presets/{id}"),
@@ -136,6 +140,9 @@ impl<'a> Route<'a> {
             {
                 Route::Account(route)
             }
+            [a, rest @ ..] if a == "files" => Route::Files(FilesRoute::find(rest)?),
+            [a, id] if a == "assets" => Route::Asset(id, None),
+            [a, id, name] if a == "assets" => Route::Asset(id, Some(name)),
             [a, b, collection] if a == "utils" && b == "sort" => Route::Sort(collection),
             path if let Some(service) = SystemService::find(path) => Route::Service(service),
             [a] if a == "auth" => Route::Providers,
@@ -188,6 +195,9 @@ impl<'a> Route<'a> {
             Route::Account(route) => route.pattern(),
             Route::Schema(route) => route.pattern(),
             Route::Service(service) => service.pattern(),
+            Route::Files(route) => route.pattern(),
+            Route::Asset(_, None) => "/assets/{id}",
+            Route::Asset(_, Some(_)) => "/assets/{id}/{name}",
             Route::Sort(_) => "/utils/sort/{collection}",
             Route::Providers => "/auth",
             Route::Login => "/auth/login",
@@ -227,6 +237,7 @@ impl<'a> Route<'a> {
             Route::Ours(route) => route.methods(),
             Route::Schema(route) => route.methods(),
             Route::Service(service) => service.methods(),
+            Route::Files(route) => route.methods(),
             Route::Sort(_)
             | Route::OpenShare
             | Route::InviteToShare
@@ -236,6 +247,7 @@ impl<'a> Route<'a> {
             | Route::RequestPassword
             | Route::ResetPassword => "POST",
             Route::SystemItem(..)
+            | Route::Asset(..)
             | Route::Providers
             | Route::Depart(_)
             | Route::ShareInfo(_)
@@ -299,6 +311,11 @@ mod tests {
         check("server/nope", None);
         check("metrics", Some("/metrics"));
         check("", None);
+        check("files/import", Some("/files/import"));
+        check("assets/1", Some("/assets/{id}"));
+        check("assets/1/a.png", Some("/assets/{id}/{name}"));
+        check("assets/1/a/b", None);
+        check("assets", None);
         check("nope/nothing", None);
         check("collections", Some("/collections"));
         check("fields/a/b", Some("/fields/{collection}/{field}"));

@@ -131,6 +131,8 @@ pub const COLLECTION: &[Key] = &[
 
 /// Keys of a file that adds to a system collection.
 pub const SYSTEM_ADDITION: &[&str] = &["collection", "fields", "permissions", "tests"];
+/// System collections whose rows may belong to tenants, by a field that was added to them.
+pub const OF_TENANTS: &[&str] = &["directus_files", "directus_folders"];
 
 /// Keys that every field may have.
 pub const COMMON: &[Key] = &[

@@ -135,10 +135,19 @@ fn read(path: &str, root: &Node, system: &mut [CollectionDecl], findings: &mut F
         findings.push_nearest(Diagnostic::error(at, message), name, names.into_iter());
         return None;
     };
-    for entry in entries.iter().filter(|entry| !keys::SYSTEM_ADDITION.contains(&entry.name.as_str())) {
+    let has_tenant = keys::OF_TENANTS.contains(&name);
+    let is_known = |key: &str| keys::SYSTEM_ADDITION.contains(&key) || (has_tenant && key == "tenant");
+    for entry in entries.iter().filter(|entry| !is_known(entry.name.as_str())) {
         let message = format!("{} cannot be changed: it belongs to the system", quoted(&entry.name));
         let expected = "\"fields\", \"permissions\" or \"tests\"";
         findings.push(Diagnostic::error(&entry.key.at, message).expected(expected));
+    }
+    if let Some(node) = root.get("tenant").filter(|_| has_tenant)
+        && keys::COLLECTION
+            .iter()
+            .any(|key| key.name == "tenant" && keys::check("tenant", node, &key.takes, findings))
+    {
+        target.tenant = Some(declare::name_of(node));
     }
     let takes = keys::COLLECTION.iter().filter(|key| ["permissions", "tests"].contains(&key.name));
     for key in takes {

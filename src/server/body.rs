@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::web::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
 /// How long a client may be silent in the middle of a body.
-const IDLE: Duration = Duration::from_secs(30);
+pub(super) const IDLE: Duration = Duration::from_secs(30);
 
 /// How much of a body that is not used is still read, so that a client that only listens once everything is sent gets its answer.
 const DRAINED_BYTES: usize = 64 << 20;

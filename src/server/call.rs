@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
+use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::{Bytes, Payload};
+use actix_web::web::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
@@ -158,7 +159,7 @@ impl<'a> Call<'a> {
     }
 }
 
-fn media_type(content_type: &str) -> &str {
+pub(super) fn media_type(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 

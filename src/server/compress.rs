@@ -11,7 +11,8 @@ const LEAST_BYTES: u64 = 1024;
 /// Compresses an answer that is long enough with the best that the client accepts.
 pub(super) fn compress(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
     let is_long = matches!(response.body().size(), BodySize::Sized(bytes) if bytes >= LEAST_BYTES);
-    if !is_long {
+    // Parts of content are counted in its own bytes, and most of it is compressed already.
+    if !is_long || response.headers().contains_key(header::ACCEPT_RANGES) {
         return response;
     }
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));

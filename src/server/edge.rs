@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use actix_http::ConnectionType;
+use actix_web::dev;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::{Data, Payload};
@@ -62,13 +63,14 @@ pub(super) struct Edge<R> {
 /// One request from end to end.
 pub(super) async fn handle<R: Routes>(
     request: HttpRequest,
-    mut payload: Payload,
+    payload: Payload,
     edge: Data<Edge<R>>,
 ) -> HttpResponse {
     let started = Instant::now();
     let now = Timestamp::now();
     let id = request_id(&request, now);
     let route = Cell::new("unknown");
+    let mut payload = payload.into_inner();
 
     let tally = Tally::default();
     let cookies = RefCell::default();
@@ -129,7 +131,7 @@ pub(super) struct Notes<'a> {
 async fn answer<R: Routes>(
     edge: &Edge<R>,
     request: &HttpRequest,
-    payload: &mut Payload,
+    payload: &mut dev::Payload,
     id: Uuid,
     now: Timestamp,
     notes: Notes<'_>,
@@ -176,8 +178,13 @@ fn add_headers(response: &mut HttpResponse, id: Uuid) {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING_RUNS));
+    // Content of files says itself how long it lasts and what it may do.
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING_RUNS));
+    }
     headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let id: &str = id.hyphenated().encode_lower(&mut text);

@@ -1,8 +1,13 @@
 //! From results to HTTP: the envelope, and the one place that knows status numbers.
 
+use std::io;
+
+use actix_http::body::SizedStream;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::web::Bytes;
+use futures::stream::BoxStream;
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -30,6 +35,39 @@ pub enum Answer {
     SeeOther(String),
     /// The methods that this route has.
     Methods(&'static str),
+    /// What is neither JSON nor a text of ours.
+    Content(Box<Content>),
+}
+
+/// An answer with headers of its own.
+#[derive(Debug)]
+pub struct Content {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers. One that cannot be one is left out.
+    pub headers: Vec<(HeaderName, String)>,
+    /// What it holds.
+    pub body: Body,
+}
+
+/// What an answer of [`Content`] holds.
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// All of it.
+    Whole(Bytes),
+    /// So many bytes, as they come.
+    Stream(u64, BoxStream<'static, io::Result<Bytes>>),
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Body::Empty => f.write_str("Empty"),
+            Body::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Body::Stream(bytes, _) => write!(f, "Stream({bytes} bytes)"),
+        }
+    }
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -50,6 +88,21 @@ pub(super) fn answer(answer: Answer) -> HttpResponse {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
             response
         }
+        Answer::Content(content) => self::content(*content),
+    }
+}
+
+fn content(content: Content) -> HttpResponse {
+    let mut response = HttpResponse::new(content.status);
+    for (name, value) in content.headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    match content.body {
+        Body::Empty => response,
+        Body::Whole(bytes) => response.set_body(bytes).map_into_boxed_body(),
+        Body::Stream(size, stream) => response.set_body(SizedStream::new(size, stream)).map_into_boxed_body(),
     }
 }
 
@@ -81,6 +134,11 @@ pub(super) fn error(error: &Error) -> HttpResponse {
     let mut response = json_bytes(status(error), envelope(error).to_string().into_bytes());
     if let Some(seconds) = retry_after_s(error) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Error::RangeNotSatisfiable { size_bytes } = error
+        && let Ok(value) = HeaderValue::try_from(format!("bytes */{size_bytes}"))
+    {
+        response.headers_mut().insert(header::CONTENT_RANGE, value);
     }
     response
 }
@@ -114,7 +172,10 @@ pub fn status(error: &Error) -> StatusCode {
         | Error::InvalidForeignKey { .. }
         | Error::NotNullViolation { .. }
         | Error::ValueOutOfRange { .. }
-        | Error::ValueTooLong { .. } => StatusCode::BAD_REQUEST,
+        | Error::ValueTooLong { .. }
+        | Error::IllegalTransformation { .. } => StatusCode::BAD_REQUEST,
+        Error::ContentTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         Error::InvalidCredentials | Error::InvalidOtp | Error::TokenExpired => StatusCode::UNAUTHORIZED,
         Error::Forbidden | Error::InvalidToken | Error::InvalidProvider => StatusCode::FORBIDDEN,
         Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,

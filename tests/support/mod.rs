@@ -8,11 +8,13 @@ pub mod access;
 pub mod blog;
 pub mod client;
 pub mod database;
+pub mod form;
 pub mod project;
 pub mod provider;
 pub mod random;
 pub mod raw;
 pub mod redis;
+pub mod s3;
 pub mod server;
 pub mod smtp;
 
