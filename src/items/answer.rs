@@ -165,8 +165,9 @@ impl ItemsService {
         prepare: impl AsyncFnOnce() -> Result<Work>,
     ) -> Result<WriteAnswer> {
         let Some(key) = idempotency else {
-            let work = prepare().await?;
-            let body = match self.work(ctx, work, None).await? {
+            // Writes are large, and reads should not carry them along.
+            let work = Box::pin(prepare()).await?;
+            let body = match Box::pin(self.work(ctx, work, None)).await? {
                 Outcome::Replay(answer) => return Ok(answer),
                 Outcome::Done(body) => body,
                 Outcome::ToRead(read) => {
@@ -181,8 +182,8 @@ impl ItemsService {
         if let Some(StoredAnswer { status, body }) = idempotency::find(&self.database, &key).await? {
             return Ok(WriteAnswer { status, body, is_replay: true });
         }
-        let work = prepare().await?;
-        match self.work(ctx, work, Some(key)).await? {
+        let work = Box::pin(prepare()).await?;
+        match Box::pin(self.work(ctx, work, Some(key))).await? {
             Outcome::Replay(answer) => Ok(answer),
             Outcome::Done(body) => Ok(WriteAnswer { status: status(body.as_ref()), body, is_replay: false }),
             Outcome::ToRead(_) => {

@@ -110,8 +110,32 @@ impl Routes for Api {
 }
 
 impl Api {
-    /// The endpoint of a route.
+    /// The endpoint of a route. A request takes as much room as the largest of them, so that only those of items, which are asked
+    /// for most, are part of it.
     async fn go(&self, call: &mut Call<'_>, route: Route<'_>) -> Result<Answer> {
+        match route {
+            Route::Items(collection) => {
+                let ctx = self.context(call).await?;
+                items::collection(self, call, &ctx, collection).await
+            }
+            Route::Item(collection, key) => {
+                let ctx = self.context(call).await?;
+                items::item(self, call, &ctx, collection, key).await
+            }
+            Route::System(route) => {
+                let ctx = self.context(call).await?;
+                system::list(self, call, &ctx, route.collection).await
+            }
+            Route::SystemItem(route, key) => {
+                let ctx = self.context(call).await?;
+                system::one(self, call, &ctx, route.collection, key).await
+            }
+            other => Box::pin(self.go_beside(call, other)).await,
+        }
+    }
+
+    /// The endpoint of any other route.
+    async fn go_beside(&self, call: &mut Call<'_>, route: Route<'_>) -> Result<Answer> {
         match route {
             Route::Ping => Ok(service::ping()),
             Route::Health => service::health(self, call).await,
@@ -127,25 +151,9 @@ impl Api {
             Route::InviteToShare => shares::invite(self, call).await,
             Route::RequestPassword => auth::request_password(self, call).await,
             Route::ResetPassword => auth::reset_password(self, call).await,
-            Route::Items(collection) => {
-                let ctx = self.context(call).await?;
-                items::collection(self, call, &ctx, collection).await
-            }
-            Route::Item(collection, key) => {
-                let ctx = self.context(call).await?;
-                items::item(self, call, &ctx, collection, key).await
-            }
             Route::Sort(collection) => {
                 let ctx = self.context(call).await?;
                 items::sort(self, call, &ctx, collection).await
-            }
-            Route::System(route) => {
-                let ctx = self.context(call).await?;
-                system::list(self, call, &ctx, route.collection).await
-            }
-            Route::SystemItem(route, key) => {
-                let ctx = self.context(call).await?;
-                system::one(self, call, &ctx, route.collection, key).await
             }
             Route::Me => {
                 let ctx = self.context(call).await?;
@@ -169,6 +177,9 @@ impl Api {
             Route::Explain => {
                 let ctx = self.administrator(call).await?;
                 explain::explain(self, call, &ctx).await
+            }
+            Route::Items(_) | Route::Item(..) | Route::System(_) | Route::SystemItem(..) => {
+                Err(not_found(call))
             }
         }
     }
