@@ -76,6 +76,8 @@ pub struct ServerConfig {
     pub shutdown_timeout: Duration,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// The header in which a trusted proxy tells the client's address; `None` for `X-Forwarded-For`.
+    pub address_header: Option<String>,
     /// Answers are compressed for those who ask.
     pub compression: bool,
     /// Which pages of other origins may read answers; `None` for none.

@@ -177,6 +177,7 @@ fn server(reader: &mut Reader<'_>) -> ServerConfig {
         max_json_depth: reader.or("MAX_JSON_DEPTH", 64, value::whole(1, 120)),
         shutdown_timeout: reader.or("SHUTDOWN_TIMEOUT", Duration::from_secs(30), value::duration),
         trusted_proxies: reader.or("IP_TRUST_PROXY", TrustedProxies::Nobody, value::trusted_proxies),
+        address_header: reader.or("IP_CUSTOM_HEADER", None, value::header_name),
         compression: reader.or("COMPRESSION", false, value::boolean),
         cors: edge::cors(reader),
         hsts: hsts(reader),

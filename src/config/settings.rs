@@ -45,6 +45,11 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
                 "Whose `X-Forwarded-For` is believed: `false` for nobody's, `true` for everybody's, a number of \
                  proxies one behind the other, or a list of addresses and networks.",
             ),
+            setting(
+                "IP_CUSTOM_HEADER",
+                "false",
+                "A header in which those proxies tell the client's address instead, `CF-Connecting-IP` say.",
+            ),
             setting("COMPRESSION", "false", "Compress answers for clients that accept it."),
             setting("HSTS_ENABLED", "false", "Tell browsers to insist on https from now on."),
             setting("HSTS_MAX_AGE", "180d", "For how long."),

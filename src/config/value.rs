@@ -178,6 +178,16 @@ pub(super) fn log_style(value: &str) -> Parsed<LogStyle> {
     }
 }
 
+/// The name of a header, or `false`.
+pub(super) fn header_name(value: &str) -> Parsed<Option<String>> {
+    let is_name = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    match value {
+        "false" => Ok(None),
+        _ if is_name && !value.is_empty() => Ok(Some(value.to_ascii_lowercase())),
+        _ => Err("must be the name of a header, or `false`".to_owned()),
+    }
+}
+
 pub(super) fn trusted_proxies(value: &str) -> Parsed<TrustedProxies> {
     match value {
         "true" => return Ok(TrustedProxies::Everybody),

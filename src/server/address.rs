@@ -7,11 +7,19 @@ use actix_web::HttpRequest;
 use crate::config::TrustedProxies;
 
 /// The client's address: that of the connection, unless it belongs to a trusted proxy. Then it is the last address that was
-/// forwarded by somebody who is trusted, since everything before it may be invented.
-pub(super) fn client_address(request: &HttpRequest, proxies: &TrustedProxies) -> Option<IpAddr> {
+/// forwarded by somebody who is trusted, since everything before it may be invented, or what stands in a header of the proxy's own.
+pub(super) fn client_address(
+    request: &HttpRequest,
+    proxies: &TrustedProxies,
+    own_header: Option<&str>,
+) -> Option<IpAddr> {
     let connected = request.peer_addr()?.ip().to_canonical();
     if !proxies.trusts(connected, 0) {
         return Some(connected);
+    }
+    let told = own_header.and_then(|name| request.headers().get(name)).and_then(|value| value.to_str().ok());
+    if let Some(Ok(address)) = told.map(|told| told.trim().parse::<IpAddr>()) {
+        return Some(address.to_canonical());
     }
     let forwarded: Vec<&str> = request
         .headers()
@@ -38,6 +46,25 @@ fn last_untrusted(connected: IpAddr, forwarded: &[&str], proxies: &TrustedProxie
 mod tests {
     use super::*;
     use crate::config::{Config, Sources};
+
+    #[test]
+    fn a_header_of_the_proxy_s_own_is_believed_from_trusted_proxies() {
+        let check = |trusted: &str, told: &str, expected: &str| {
+            let sources = Sources::from_texts(&[("IP_TRUST_PROXY", trusted)], "", "").expect("valid");
+            let proxies = Config::from_sources(&sources).expect("valid").server.trusted_proxies;
+            let request = actix_web::test::TestRequest::default()
+                .peer_addr("10.0.0.1:80".parse().expect("address"))
+                .insert_header(("cf-connecting-ip", told))
+                .insert_header(("x-forwarded-for", "198.51.100.7"))
+                .to_http_request();
+            let found =
+                client_address(&request, &proxies, Some("cf-connecting-ip")).map(|found| found.to_string());
+            assert_eq!(found.as_deref(), Some(expected), "{trusted} {told}");
+        };
+        check("10.0.0.0/8", "203.0.113.9", "203.0.113.9");
+        check("10.0.0.0/8", "nonsense", "198.51.100.7");
+        check("false", "203.0.113.9", "10.0.0.1");
+    }
 
     #[test]
     fn forwarded_addresses() {

@@ -52,6 +52,7 @@ pub(super) struct Edge<R> {
     pub(super) routes: Arc<R>,
     pub(super) limits: JsonLimits,
     pub(super) trusted_proxies: TrustedProxies,
+    pub(super) address_header: Option<String>,
     pub(super) compression: bool,
     pub(super) gate: Gate,
     pub(super) cors: Option<Cors>,
@@ -143,7 +144,7 @@ async fn answer<R: Routes>(
     }
     let segments = path::segments(request.uri().path())?;
     let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
-    let address = address::client_address(request, &edge.trusted_proxies);
+    let address = address::client_address(request, &edge.trusted_proxies, edge.address_header.as_deref());
     edge.gate.admit(edge.routes.class(&segments), address, now, notes.tally).await?;
     let mut call = Call {
         method,

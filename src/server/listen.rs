@@ -63,6 +63,7 @@ impl Listening {
             routes,
             limits: JsonLimits { most_bytes: config.max_payload_bytes, most_depth: config.max_json_depth },
             trusted_proxies: config.trusted_proxies.clone(),
+            address_header: config.address_header.clone(),
             compression: config.compression,
             gate,
             cors: config.cors.as_ref().map(Cors::new),
