@@ -10,7 +10,7 @@ use serde_json::Map;
 
 use super::hashing;
 use super::plan::ItemWrite;
-use super::run::Run;
+use super::run::{Run, Step};
 use super::service::ItemsService;
 use super::write::Prepared;
 use crate::access::Context;
@@ -254,36 +254,42 @@ impl Run<'_> {
     }
 
     /// Ends the sessions of a user but for this one and what it was renewed to.
-    async fn end_other_sessions(
-        &mut self,
-        sessions: &Collection,
+    fn end_other_sessions<'s>(
+        &'s mut self,
+        sessions: &'s Collection,
         user: FieldId,
-        keys: &[Scalar],
+        keys: &'s [Scalar],
         session: String,
-    ) -> Result<()> {
-        let (Some(token), Some(next)) = (sessions.find("token"), sessions.find("next_token")) else {
-            return Ok(());
-        };
-        let matches = [Match { field: user, values: keys }];
-        let statement = statements::select(self.tx.dialect(), sessions, &[token, next], &matches);
-        let rows = self.tx.rows(&statement).await?;
-        let mut kept = vec![session];
-        while let Some(renewed) = rows
-            .iter()
-            .find(|row| row.text(0).map(|token| &**token) == kept.last().map(String::as_str))
-            .and_then(|row| row.text(1))
-            .filter(|renewed| !kept.iter().any(|token| **token == ***renewed))
-        {
-            kept.push(renewed.to_string());
-        }
-        let is_kept = |row: &&Row| row.text(0).is_some_and(|token| kept.iter().any(|kept| **kept == **token));
-        let ended: Vec<Scalar> =
-            rows.iter().filter(|row| !is_kept(row)).filter_map(|row| row.values.first().cloned()).collect();
-        if !ended.is_empty() {
-            let matches = [Match { field: token, values: &ended }];
-            self.tx.execute(&statements::delete(self.tx.dialect(), sessions, &matches, &[])).await?;
-        }
-        Ok(())
+    ) -> Step<'s, ()> {
+        Box::pin(async move {
+            let (Some(token), Some(next)) = (sessions.find("token"), sessions.find("next_token")) else {
+                return Ok(());
+            };
+            let matches = [Match { field: user, values: keys }];
+            let statement = statements::select(self.tx.dialect(), sessions, &[token, next], &matches);
+            let rows = self.tx.rows(&statement).await?;
+            let mut kept = vec![session];
+            while let Some(renewed) = rows
+                .iter()
+                .find(|row| row.text(0).map(|token| &**token) == kept.last().map(String::as_str))
+                .and_then(|row| row.text(1))
+                .filter(|renewed| !kept.iter().any(|token| **token == ***renewed))
+            {
+                kept.push(renewed.to_string());
+            }
+            let is_kept =
+                |row: &&Row| row.text(0).is_some_and(|token| kept.iter().any(|kept| **kept == **token));
+            let ended: Vec<Scalar> = rows
+                .iter()
+                .filter(|row| !is_kept(row))
+                .filter_map(|row| row.values.first().cloned())
+                .collect();
+            if !ended.is_empty() {
+                let matches = [Match { field: token, values: &ended }];
+                self.tx.execute(&statements::delete(self.tx.dialect(), sessions, &matches, &[])).await?;
+            }
+            Ok(())
+        })
     }
 
     /// At the end of a write by somebody: there is still an administrator to undo it. Fails with `UnprocessableContent`.
@@ -357,7 +363,7 @@ impl Run<'_> {
             return Err(Error::RecordNotUnique {
                 collection: USERS.to_owned(),
                 field: "email".to_owned(),
-                value: (**text).into(),
+                value: format!("[{text}]").into(),
             });
         }
         Ok(())

@@ -8,7 +8,7 @@ use super::values::now_value;
 use crate::access::Context;
 use crate::error::Error;
 use crate::filter::Scalar;
-use crate::schema::{Auto, Collection, ColumnType, Field, FieldId};
+use crate::schema::{Auto, Collection, ColumnType, DefaultValue, Field, FieldId};
 
 /// Gives a new row a value in every column, so that it is the same on every database. What is required and missing becomes
 /// a finding.
@@ -41,8 +41,8 @@ pub fn complete_new(
             }
             (own, Fill::Auto(auto)) => match (own, automatic(ctx, *auto, column_type, true)) {
                 (Some(own), automatic) if keeps_automatic || automatic.is_none() => Some(own),
-                // A row that must say when it was changed was so when it was made.
-                (None, None) if *auto == Auto::UpdatedAt && is_required(field) => {
+                // A row that must say when it was changed, or says now unless told otherwise, was so when it was made.
+                (None, None) if *auto == Auto::UpdatedAt && (is_required(field) || is_now(field)) => {
                     now_value(column_type, ctx.now)
                 }
                 (_, automatic) => Some(automatic.unwrap_or(Scalar::Null)),
@@ -131,6 +131,10 @@ fn automatic(ctx: &Context, auto: Auto, column_type: &ColumnType, is_new: bool) 
         (Auto::CreatedByRole, true) | (Auto::UpdatedByRole, false) => key(&ctx.accountability.role),
         _ => None,
     }
+}
+
+fn is_now(field: &Field) -> bool {
+    field.column.as_ref().is_some_and(|column| column.default == Some(DefaultValue::Now))
 }
 
 fn is_required(field: &Field) -> bool {

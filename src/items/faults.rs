@@ -28,7 +28,13 @@ fn of_rows(error: Error, collection: &Collection, items: &[ItemWrite]) -> Error 
             let is_key = field == "PRIMARY" || field.strip_suffix("_pkey") == Some(&*collection.name);
             let key = collection.key().map(|key| collection.field(key).name.to_string());
             let field = key.filter(|_| is_key).unwrap_or_else(|| of_index(collection, field));
-            let value = value_of(&field, value);
+            let value = match value_of(&field, value) {
+                // The public API tells a taken e-mail in brackets, as clients that show it expect.
+                Value::String(email) if &*collection.name == "directus_users" && field == "email" => {
+                    Value::String(format!("[{email}]"))
+                }
+                value => value,
+            };
             Error::RecordNotUnique { collection: name(reported), field, value }
         }
         Error::InvalidForeignKey { collection: reported, field, value } => {

@@ -130,20 +130,20 @@ impl<'a> SystemService<'a> {
     }
 }
 
-/// The items of a system collection.
+/// The items of a system collection. What is more than items is kept apart from the requests that are not about it.
 pub(super) async fn list(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Result<Answer> {
     match (name, call.method.as_str()) {
         (COMMENTS, "POST") => {
             let (operation, reply) = creation(api, call, ctx).await?;
-            Ok(written(api.system().create_comments(ctx, operation, reply).await?))
+            Ok(written(Box::pin(api.system().create_comments(ctx, operation, reply)).await?))
         }
         (NOTIFICATIONS, "POST") => {
             let (operation, reply) = creation(api, call, ctx).await?;
-            Ok(written(api.system().create_notifications(ctx, operation, reply).await?))
+            Ok(written(Box::pin(api.system().create_notifications(ctx, operation, reply)).await?))
         }
         (VERSIONS, "POST") => {
             let (operation, reply) = creation(api, call, ctx).await?;
-            Ok(written(api.system().create_versions(ctx, operation, reply).await?))
+            Ok(written(Box::pin(api.system().create_versions(ctx, operation, reply)).await?))
         }
         (VERSIONS, "PATCH") => {
             let (body, idempotency) = items::write_body(call, ctx).await?;
