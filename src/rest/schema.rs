@@ -238,6 +238,17 @@ pub(super) struct View<'a> {
 
 fn read(view: &View<'_>, route: SchemaRoute<'_>) -> Result<Value> {
     let values = |shown: Vec<Value>| Value::Array(shown);
+    // The model is shown to those who may read the system collection that holds this part of it.
+    let held_in = match route {
+        SchemaRoute::Collections | SchemaRoute::Collection(_) => "directus_collections",
+        SchemaRoute::AllFields | SchemaRoute::Fields(_) | SchemaRoute::Field(..) => "directus_fields",
+        SchemaRoute::AllRelations | SchemaRoute::Relations(_) | SchemaRoute::Relation(..) => {
+            "directus_relations"
+        }
+    };
+    if !view.sees_collection(held_in) {
+        return Err(Error::Forbidden);
+    }
     match route {
         SchemaRoute::Collections => Ok(values(view.collections())),
         SchemaRoute::Collection(name) => {
