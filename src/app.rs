@@ -57,7 +57,9 @@ impl App {
         let metrics = Metrics::start().map_err(Error::internal)?;
         let db = Database::connect(&database_settings(&config)?).await?;
         let project = Project::open(db.clone(), &config.project.collections).await?;
-        let project = Arc::new(project.with_secrets(config.project.secrets.clone()));
+        let project = Arc::new(
+            project.with_secrets(config.project.secrets.clone()).with_write_back(config.project.write_back),
+        );
         Ok(App { config, db, project, metrics })
     }
 

@@ -45,7 +45,15 @@ pub fn merge(schema: &Schema, structure: &DatabaseStructure, registry: &Registry
     for collection in collections.iter_mut().filter(|collection| collection.origin != Origin::Database) {
         let Some(table) = structure.table(&collection.name) else { continue };
         for column in &table.columns {
-            if collection.find(&column.name).is_some() {
+            if let Some(known) = collection.find(&column.name) {
+                // A reference that files do not speak of, because they could not follow or nobody told them.
+                let found = table.foreign_keys.iter().find(|key| key.columns == [column.name.clone()]);
+                let target = found.and_then(|key| Some((merged.find(&key.target)?, key.on_delete)));
+                let field = collection.field(known);
+                let is_plain = field.kind == FieldKind::Plain && !collection.is_system();
+                if let Some((related, on_delete)) = target.filter(|_| is_plain) {
+                    collection.field_mut(known).kind = FieldKind::ManyToOne { related, on_delete };
+                }
                 continue;
             }
             // A column that the system does not know is somebody's field only where it was made one.
@@ -123,8 +131,22 @@ fn describe(collection: &mut Collection, entry: &Entry) {
         Some(Archive { field: collection.find(&name)?, archived, restored })
     });
     let mut ui = Map::new();
-    for name in ["icon", "color", "translations"] {
-        if let Some(value) = entry.get(name).filter(|value| !value.is_null()) {
+    let usual = |name: &str, value: &Value| match name {
+        "collapse" => value == "open",
+        "archive_app_filter" => *value == Value::Bool(true),
+        _ => value.is_null(),
+    };
+    for name in [
+        "icon",
+        "color",
+        "translations",
+        "preview_url",
+        "item_duplication_fields",
+        "sort",
+        "collapse",
+        "archive_app_filter",
+    ] {
+        if let Some(value) = entry.get(name).filter(|value| !usual(name, value)) {
             ui.insert(name.to_owned(), value.clone());
         }
     }

@@ -12,7 +12,7 @@ use super::access::{self, Access, AccessPlan, Source};
 use super::adopt::Catalogue;
 use super::files::Fingerprint;
 use super::registry::{self, Registry};
-use super::remodel::forget_fields;
+use super::remodel::{Home, Written, forget_fields};
 use super::{Report, SchemaStore, Status, adopt, files};
 use crate::config::Secrets;
 use crate::db::introspect::{introspect, introspect_in};
@@ -37,6 +37,7 @@ pub struct Project {
     built_in: Arc<Schema>,
     store: Arc<SchemaStore>,
     secrets: Secrets,
+    writes_back: bool,
     /// One change at a time in this process; between processes the database decides.
     pub(super) changing: Mutex<()>,
     /// Who may do what, as files said when they were applied last.
@@ -49,6 +50,10 @@ pub struct Project {
 
 struct Current {
     declared: Arc<Schema>,
+    /// What the files themselves say, where that is less.
+    filed: Arc<Schema>,
+    /// The files as they would be, where they cannot be written.
+    overlay: Option<files::Files>,
     hash: Option<String>,
 }
 
@@ -93,10 +98,16 @@ impl Project {
         Ok(Project {
             database,
             folder,
-            current: std::sync::Mutex::new(Current { declared: built_in.clone(), hash: None }),
+            current: std::sync::Mutex::new(Current {
+                declared: built_in.clone(),
+                filed: built_in.clone(),
+                overlay: None,
+                hash: None,
+            }),
             built_in,
             store,
             secrets: Secrets::default(),
+            writes_back: false,
             changing: Mutex::default(),
             applied: std::sync::Mutex::default(),
             read_last: std::sync::Mutex::default(),
@@ -275,6 +286,11 @@ impl Project {
         &self.built_in
     }
 
+    /// Which database it is.
+    pub fn dialect(&self) -> Dialect {
+        self.database.dialect()
+    }
+
     /// What every database has.
     pub fn system(&self) -> System {
         System::new(&self.built_in)
@@ -294,6 +310,41 @@ impl Project {
         self.current().declared.clone()
     }
 
+    /// Serves what the files would say from now on.
+    pub(super) fn take_over(&self, written: Written) {
+        let Written { files, loaded, is_in_files, .. } = written;
+        let schema = Arc::new(loaded.schema);
+        let mut current = self.current();
+        current.declared = schema.clone();
+        if is_in_files {
+            current.filed = schema;
+            current.overlay = None;
+            // Whoever watches need not look at what was written here.
+            *self.last() = Some(files.fingerprint());
+            *self.applied() = Some(loaded.access);
+        } else {
+            current.overlay = Some(files);
+        }
+    }
+
+    /// What a change over the API needs to know of the files.
+    pub(super) fn home(&self) -> Home {
+        let current = self.current();
+        Home {
+            folder: self.folder.clone(),
+            secrets: self.secrets.clone(),
+            is_writable: self.writes_back && self.folder.is_dir(),
+            overlay: current.overlay.clone(),
+            applied: self.applied().clone(),
+            known: current.hash.clone(),
+        }
+    }
+
+    /// Writes what is changed over the API into the files.
+    pub fn with_write_back(self, writes_back: bool) -> Self {
+        Project { writes_back, ..self }
+    }
+
     /// The mark of the last change that this process knows of.
     pub(super) fn known(&self) -> Option<String> {
         self.current().hash.clone()
@@ -304,8 +355,9 @@ impl Project {
     }
 
     /// Where the database differs from the files, one sentence each.
-    pub(super) fn drift(&self, declared: &Schema, structure: &DatabaseStructure) -> Vec<String> {
-        let diff = compare(declared, structure, &self.built_in, self.database.dialect(), false);
+    pub(super) fn drift(&self, structure: &DatabaseStructure) -> Vec<String> {
+        let filed = self.current().filed.clone();
+        let diff = compare(&filed, structure, &self.built_in, self.database.dialect(), false);
         let steps = diff.steps.iter().map(|step| format!("the files differ: {step}")).collect::<Vec<_>>();
         let unknown = Report::new(diff, Vec::new(), AccessPlan::default()).drift();
         steps.into_iter().chain(unknown).collect()
@@ -320,7 +372,11 @@ impl Project {
         let registry = Registry::read(&self.database).await?;
         let catalogue = Catalogue { structure: outcome.structure.clone(), registry };
         let served = adopt::merge(schema, &catalogue.structure, &catalogue.registry, schema.version);
-        self.current().declared = schema.clone();
+        let mut current = self.current();
+        current.declared = schema.clone();
+        current.filed = schema.clone();
+        current.overlay = None;
+        drop(current);
         let skipped = outcome.report.refusals(false);
         self.store.publish(
             served,
@@ -336,17 +392,37 @@ impl Project {
     }
 
     async fn change(&self, files: ProjectFiles, options: ApplyOptions) -> Result<(Arc<Schema>, Outcome)> {
+        let mut files = files;
+        for _ in 0..MOST_LOOKS {
+            let (schema, outcome) = self.change_once(files, options).await?;
+            if let Some(outcome) = outcome {
+                return Ok((schema, outcome));
+            }
+            // Another node has written into them while this one waited for its turn.
+            let (loaded, diagnostics) = self.load().await?;
+            files = loaded.ok_or_else(|| broken(&diagnostics))?;
+        }
+        Err(Error::Conflict { reason: "The collections are being changed all the time.".to_owned() })
+    }
+
+    async fn change_once(
+        &self,
+        files: ProjectFiles,
+        options: ApplyOptions,
+    ) -> Result<(Arc<Schema>, Option<Outcome>)> {
         let ProjectFiles { schema, access, .. } = files;
         let schema = Arc::new(schema);
         let model = Model::of(&schema, &access, &self.built_in);
         let access_here = access.clone();
         let built_in = self.built_in.clone();
         let served = self.store.schema();
-        let change = Change { schema: schema.clone(), served, access, built_in, model, options };
+        let source = self.last().clone().map(|read| (self.folder.clone(), read));
+        let change = Change { schema: schema.clone(), served, access, built_in, model, options, source };
         let outcome = match self.database.dialect() {
             Dialect::Mysql => change.run_step_by_step(&self.database).await?,
             Dialect::Sqlite | Dialect::Postgres => change.run_in_transaction(&self.database).await?,
         };
+        let Some(outcome) = outcome else { return Ok((schema, None)) };
         if outcome.refusals.is_empty() {
             *self.applied() = Some(access_here);
             if let Some(hash) = steps::applied_hash(&self.database).await? {
@@ -368,19 +444,22 @@ impl Project {
                 self.store.announce_access();
             }
         }
-        Ok((schema, outcome))
+        Ok((schema, Some(outcome)))
     }
 }
 
+/// How often files are read again because they changed meanwhile.
+const MOST_LOOKS: usize = 10;
+
 /// The model as it is remembered in the database.
-struct Model {
+pub(super) struct Model {
     registry: Registry,
-    json: Value,
-    hash: String,
+    pub(super) json: Value,
+    pub(super) hash: String,
 }
 
 impl Model {
-    fn of(schema: &Schema, access: &Access, built_in: &Schema) -> Self {
+    pub(super) fn of(schema: &Schema, access: &Access, built_in: &Schema) -> Self {
         let registry = Registry::of(schema, built_in);
         let declared = schema.collections().filter(|(_, collection)| collection.origin != Origin::Database);
         let tables: Vec<Value> =
@@ -404,9 +483,17 @@ struct Change {
     built_in: Arc<Schema>,
     model: Model,
     options: ApplyOptions,
+    /// The folder, and what was in it.
+    source: Option<(PathBuf, Fingerprint)>,
 }
 
 impl Change {
+    /// The files are not what they were when they were read: somebody wrote into them while this waited for its turn.
+    fn is_stale(&self) -> bool {
+        let Some((folder, read)) = &self.source else { return false };
+        files::read(folder).is_ok_and(|files| files.fingerprint() != *read)
+    }
+
     fn compare(&self, structure: &DatabaseStructure, dialect: Dialect) -> Diff {
         compare(&self.schema, structure, &self.built_in, dialect, self.options.prune)
     }
@@ -442,9 +529,9 @@ impl Change {
     }
 
     /// SQLite and PostgreSQL: all of it, or nothing.
-    async fn run_in_transaction(self, database: &Database) -> Result<Outcome> {
+    async fn run_in_transaction(self, database: &Database) -> Result<Option<Outcome>> {
         if let Some(outcome) = self.unchanged(database).await? {
-            return Ok(outcome);
+            return Ok(Some(outcome));
         }
         let before = steps::applied_model(database).await?.map(|(model, _)| model);
         let has_row_security = database.has_row_security();
@@ -452,6 +539,9 @@ impl Change {
             .schema_transaction(move |transaction| {
                 Box::pin(async move {
                     hold_in(transaction).await?;
+                    if self.is_stale() {
+                        return Ok(None);
+                    }
                     let structure = introspect_in(transaction).await?;
                     let diff = self.compare(&structure, transaction.dialect());
                     let counted = steps::count_in(transaction, diff.steps.clone(), &structure).await?;
@@ -460,7 +550,7 @@ impl Change {
                     let report = Report::new(diff, counted, access);
                     let (allowed, refusals) = self.judge(&report);
                     if !refusals.is_empty() {
-                        return Ok(Outcome { report, refusals, structure });
+                        return Ok(Some(Outcome { report, refusals, structure }));
                     }
                     let run = allowed.bare_steps();
                     if !run.is_empty() {
@@ -471,7 +561,7 @@ impl Change {
                         if run.is_empty() { structure } else { introspect_in(transaction).await? };
                     row_security::sync(transaction, &self.schema, has_row_security).await?;
                     self.finish(transaction, before.as_ref(), &structure, &allowed).await?;
-                    Ok(Outcome { report, refusals, structure })
+                    Ok(Some(Outcome { report, refusals, structure }))
                 })
             })
             .await;
@@ -479,11 +569,11 @@ impl Change {
     }
 
     /// MariaDB: under a lease, each step for itself, resumed when it is cut off.
-    async fn run_step_by_step(self, database: &Database) -> Result<Outcome> {
+    async fn run_step_by_step(self, database: &Database) -> Result<Option<Outcome>> {
         if !steps::is_unfinished(database).await?
             && let Some(outcome) = self.unchanged(database).await?
         {
-            return Ok(outcome);
+            return Ok(Some(outcome));
         }
         let lease = Lease::acquire(database).await?;
         let outcome = self.run_with_lease(database, &lease).await;
@@ -491,8 +581,11 @@ impl Change {
         outcome.and_then(|outcome| released.map(|()| outcome))
     }
 
-    async fn run_with_lease(self, database: &Database, lease: &Lease) -> Result<Outcome> {
+    async fn run_with_lease(self, database: &Database, lease: &Lease) -> Result<Option<Outcome>> {
         steps::resume(database).await?;
+        if self.is_stale() {
+            return Ok(None);
+        }
         let structure = introspect(database).await?;
         let diff = self.compare(&structure, database.dialect());
         let counted = steps::count(database, diff.steps.clone(), &structure).await?;
@@ -501,7 +594,7 @@ impl Change {
         let report = Report::new(diff, counted, access);
         let (allowed, refusals) = self.judge(&report);
         if !refusals.is_empty() {
-            return Ok(Outcome { report, refusals, structure });
+            return Ok(Some(Outcome { report, refusals, structure }));
         }
         let run = allowed.bare_steps();
         let is_changed = !run.is_empty();
@@ -513,7 +606,7 @@ impl Change {
                 Box::pin(async move { self.finish(transaction, before.as_ref(), &now, &allowed).await })
             })
             .await;
-        result.map(|_| Outcome { report, refusals, structure })
+        result.map(|_| Some(Outcome { report, refusals, structure }))
     }
 
     /// Writes down what the database now looks like to others, and who may do what.
@@ -546,7 +639,7 @@ fn made_before(before: Option<&Value>) -> Option<&Value> {
 }
 
 /// All that files say, with all that is wrong in them.
-fn understand(
+pub(super) fn understand(
     files: &files::Files,
     version: u64,
     secrets: &Secrets,

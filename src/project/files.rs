@@ -27,7 +27,7 @@ fn fingerprint<'a>(files: impl Iterator<Item = &'a SourceFile>) -> Fingerprint {
 }
 
 /// The files of a project: its collections, and the one that says who may do what.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Files {
     /// Sorted by path.
     pub collections: Vec<SourceFile>,

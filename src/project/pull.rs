@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use super::access::home::{Place, Wanted, differences};
 use super::access::{self, Found, Source};
 use super::apply::{ProjectFiles, broken, compare};
+use super::files::Files;
 use super::registry::Registry;
+use super::write_back::Choices;
 use super::{Project, adopt, files, write_back};
 use crate::db::introspect::introspect;
 use crate::db::steps;
@@ -84,14 +86,49 @@ pub(super) struct Writer {
     /// By path as findings name it.
     texts: BTreeMap<String, String>,
     changed: BTreeMap<String, Vec<String>>,
+    /// What stood in files before they were changed; nothing in those that are new.
+    former: BTreeMap<String, Option<String>>,
 }
 
 impl Writer {
     pub(super) fn new(folder: &Path) -> Result<Self> {
         let read = files::read(folder).map_err(Error::internal)?;
+        Ok(Writer::on(folder, read))
+    }
+
+    /// The same with files that were read before.
+    pub(super) fn on(folder: &Path, read: Files) -> Self {
         let text = |file: SourceFile| Some((file.path, String::from_utf8(file.text).ok()?));
         let texts = read.collections.into_iter().chain(read.access).filter_map(text).collect();
-        Ok(Writer { folder: folder.to_owned(), texts, changed: BTreeMap::new() })
+        Writer { folder: folder.to_owned(), texts, changed: BTreeMap::new(), former: BTreeMap::new() }
+    }
+
+    /// The files as they will be.
+    pub(super) fn files(&self) -> Files {
+        let access = format!("{}/{}", self.root(), access::FILE_NAME);
+        let file =
+            |path: &String, text: &String| SourceFile { path: path.clone(), text: text.clone().into() };
+        Files {
+            collections: self
+                .texts
+                .iter()
+                .filter(|(path, _)| **path != access)
+                .map(|(path, text)| file(path, text))
+                .collect(),
+            access: self.texts.get(&access).map(|text| file(&access, text)),
+        }
+    }
+
+    /// Something is to be written.
+    pub(super) fn is_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// Removes a file.
+    pub(super) fn remove_file(&mut self, file: &str) {
+        self.former.entry(file.to_owned()).or_insert_with(|| self.texts.get(file).cloned());
+        self.texts.remove(file);
+        self.note(file, format!("{file}: removed"));
     }
 
     /// The folder as findings name it.
@@ -105,6 +142,7 @@ impl Writer {
     }
 
     pub(super) fn change(&mut self, file: &str, text: String, what: String) {
+        self.former.entry(file.to_owned()).or_insert_with(|| self.texts.get(file).cloned());
         self.texts.insert(file.to_owned(), text);
         self.note(file, what);
     }
@@ -145,23 +183,20 @@ impl Writer {
     fn take_tables(&mut self, adopted: &Schema, registry: &Registry) {
         let root = self.root();
         for (_, collection) in adopted.collections().filter(|(_, c)| c.origin == Origin::Database) {
-            let is_writable = is_name(&collection.name)
-                && collection.key().is_some()
-                && collection.fields().all(|(_, field)| is_name(&field.name));
-            if !is_writable {
+            let mut file = write_back::collection(adopted, collection, registry, Choices::Rules);
+            if !is_writable(collection, &file) {
                 continue;
             }
             let group = collection.group.as_deref().filter(|group| is_name(group));
-            let mut file = write_back::collection(adopted, collection, registry);
             if group.is_none()
-                && let (Some(group), Value::Object(map)) = (&collection.group, &mut file)
+                && let Some(group) = &collection.group
             {
-                map.insert("group".to_owned(), json!(group));
+                file.insert("group".to_owned(), json!(group));
             }
             let folder = group.map_or_else(String::new, |group| format!("/{group}"));
             let path = format!("{root}{folder}/{}.yaml", collection.name);
             if !self.texts.contains_key(&path) {
-                self.texts.insert(path.clone(), emit::document(&file));
+                self.texts.insert(path.clone(), emit::document(&Value::Object(file)));
                 self.note(&path, format!("{path}: new, {} fields", collection.fields().count()));
             }
         }
@@ -178,7 +213,8 @@ impl Writer {
         for (_, collection) in adopted.collections().filter(|(_, c)| is_declared(c.origin)) {
             let Some(known) = declared.get(&collection.name) else { continue };
             for (id, field) in collection.fields().filter(|(_, field)| known.find(&field.name).is_none()) {
-                let Some(value) = write_back::field(adopted, collection, id, field, registry) else {
+                let Some(value) = write_back::field(adopted, collection, id, field, registry, Choices::Rules)
+                else {
                     continue;
                 };
                 if is_name(&field.name) {
@@ -205,8 +241,13 @@ impl Writer {
         Ok(())
     }
 
+    /// The texts that are to be written, and what undoes it.
+    pub(super) fn undoing(&self) -> Undo {
+        Undo { folder: self.folder.clone(), former: self.former.clone() }
+    }
+
     /// The file that adds fields to a collection of the system.
-    fn addition(&self, collection: &str) -> Option<String> {
+    pub(super) fn addition(&self, collection: &str) -> Option<String> {
         let named = |(file, text): &(&String, &String)| {
             let (root, _) = parse(file, text.as_bytes());
             let name = root.as_ref().and_then(|root| root.get("collection")).and_then(Node::as_text);
@@ -231,7 +272,8 @@ impl Writer {
         let Some(collection) = adopted.get(table) else { return Ok(()) };
         let Some(id) = collection.find(&actual.name) else { return Ok(()) };
         let field = as_found(collection, collection.field(id), actual);
-        let Some(value) = write_back::field(adopted, collection, id, &field, registry) else { return Ok(()) };
+        let value = write_back::field(adopted, collection, id, &field, registry, Choices::Rules);
+        let Some(value) = value else { return Ok(()) };
         let (root, _) = parse(&file, text.as_bytes());
         let there =
             root.as_ref().and_then(|root| root.get("fields")).and_then(|fields| fields.get(&actual.name));
@@ -273,8 +315,11 @@ impl Writer {
         for (file, notes) in self.changed {
             let inside = file.split_once('/').map_or(file.as_str(), |(_, inside)| inside);
             let path = self.folder.join(inside);
-            let text = self.texts.get(&file).map_or("", String::as_str);
-            replace(&path, text).map_err(|error| {
+            let written = match self.texts.get(&file) {
+                Some(text) => replace(&path, text),
+                None => fs::remove_file(&path),
+            };
+            written.map_err(|error| {
                 Error::internal(anyhow::Error::from(error).context(format!("{file} cannot be written")))
             })?;
             lines.extend(notes);
@@ -283,8 +328,38 @@ impl Writer {
     }
 }
 
+/// Files as they were before a change that did not come about.
+pub(super) struct Undo {
+    folder: PathBuf,
+    former: BTreeMap<String, Option<String>>,
+}
+
+impl Undo {
+    /// Puts them back.
+    pub(super) fn run(self) {
+        for (file, text) in self.former {
+            let inside = file.split_once('/').map_or(file.as_str(), |(_, inside)| inside);
+            let path = self.folder.join(inside);
+            let done = match text {
+                Some(text) => replace(&path, &text),
+                None => fs::remove_file(&path),
+            };
+            if let Err(error) = done {
+                tracing::error!(file, %error, "a change was not made, and its file could not be put back");
+            }
+        }
+    }
+}
+
 fn has_fields(file: &str, text: &str) -> bool {
     parse(file, text.as_bytes()).0.is_some_and(|root| root.get("fields").is_some())
+}
+
+/// Whether the format has words for a table with this file: names that it takes, and a key.
+pub(super) fn is_writable(collection: &Collection, file: &serde_json::Map<String, Value>) -> bool {
+    let key = collection.key().map(|id| &*collection.field(id).name);
+    let has_key = key.is_some_and(|key| file.get("fields").is_some_and(|fields| fields.get(key).is_some()));
+    has_key && is_name(&collection.name) && collection.fields().all(|(_, field)| is_name(&field.name))
 }
 
 /// Puts a file in the place of another in one stroke, so that nobody reads half of it.
@@ -319,7 +394,7 @@ fn as_found(collection: &Collection, declared: &Field, actual: &TableColumn) -> 
 }
 
 /// `string(32)!` as the map that says the same.
-fn as_long(short: &Value) -> serde_json::Map<String, Value> {
+pub(super) fn as_long(short: &Value) -> serde_json::Map<String, Value> {
     let mut map = serde_json::Map::new();
     if let Some(text) = short.as_str() {
         map.insert("type".to_owned(), json!(text.trim_end_matches('!')));
@@ -330,7 +405,7 @@ fn as_long(short: &Value) -> serde_json::Map<String, Value> {
     map
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let mut characters = name.chars();
     characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && characters.all(|other| other.is_ascii_alphanumeric() || other == '_')

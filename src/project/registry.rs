@@ -48,6 +48,11 @@ const COLLECTIONS: Sheet = Sheet {
         ("color", string(255)),
         ("group", string(64)),
         ("versioning", ColumnType::Boolean),
+        ("archive_app_filter", ColumnType::Boolean),
+        ("item_duplication_fields", ColumnType::Json),
+        ("sort", ColumnType::Integer),
+        ("collapse", string(255)),
+        ("preview_url", string(255)),
     ],
 };
 
@@ -70,6 +75,10 @@ const FIELDS: Sheet = Sheet {
         ("note", ColumnType::Text),
         ("required", ColumnType::Boolean),
         ("searchable", ColumnType::Boolean),
+        ("conditions", ColumnType::Json),
+        ("group", string(64)),
+        ("validation", ColumnType::Json),
+        ("validation_message", ColumnType::Text),
     ],
 };
 
@@ -298,11 +307,17 @@ pub async fn sync(
             match found.get(key) {
                 None => new.push(sheet.insertion(dialect, entry)),
                 Some(old) => {
-                    // What somebody said over the API about something that the files never spoke of stays.
+                    // What somebody said over the API stays until the files say something new about it.
+                    let base = made.get(key);
                     let said = |name: &str| {
-                        made.get(key).and_then(|made| made.get(name)).is_some_and(|value| !value.is_null())
+                        base.and_then(|base| base.get(name)).is_some_and(|value| !value.is_null())
                     };
-                    let changed = sheet.changes(old, entry, said);
+                    let is_new = |name: &str| base.is_none_or(|base| base.get(name) != entry.get(name));
+                    let mut news = old.clone();
+                    for (name, _) in sheet.columns.iter().filter(|(name, _)| is_new(name)) {
+                        news.insert((*name).to_owned(), entry.get(*name).cloned().unwrap_or_default());
+                    }
+                    let changed = sheet.changes(old, &news, said);
                     if !changed.is_empty() {
                         let statement = update(dialect, sheet.table, &changed, &sheet.key_cells(key));
                         transaction.execute(&statement).await?;

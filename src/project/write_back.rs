@@ -8,8 +8,22 @@ use crate::schema::{
     Schema, Tracking,
 };
 
+/// Whether what a form offers is taken for all that may be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choices {
+    /// It is: what is pulled from a database becomes rules.
+    Rules,
+    /// It is not: a change over the API changes the form only.
+    Options,
+}
+
 /// The whole file of a collection.
-pub fn collection(schema: &Schema, collection: &Collection, registry: &Registry) -> Value {
+pub fn collection(
+    schema: &Schema,
+    collection: &Collection,
+    registry: &Registry,
+    taken: Choices,
+) -> Map<String, Value> {
     let mut file = Map::new();
     file.insert("collection".to_owned(), json!(collection.name));
     let mut put = |name: &str, value: Option<Value>| {
@@ -20,9 +34,14 @@ pub fn collection(schema: &Schema, collection: &Collection, registry: &Registry)
     let name_of = |id: FieldId| collection.field(id).name.to_string();
     put("note", collection.note.as_ref().map(|note| json!(note)));
     put("display_template", collection.display_template.as_ref().map(|template| json!(template)));
-    put("archive", collection.archive.as_ref().map(|archive| {
-        json!({ "field": name_of(archive.field), "archived": archive.archived, "restored": archive.restored })
-    }));
+    put(
+        "archive",
+        collection.archive.as_ref().and_then(|archive| {
+            let value = |value: &Value| archive_value(collection.field(archive.field), value);
+            let (archived, restored) = (value(&archive.archived)?, value(&archive.restored)?);
+            Some(json!({ "field": name_of(archive.field), "archived": archived, "restored": restored }))
+        }),
+    );
     put("sort", collection.sort.map(|id| json!(name_of(id))));
     put("singleton", collection.singleton.then_some(Value::Bool(true)));
     put("hidden", collection.hidden.then_some(Value::Bool(true)));
@@ -38,7 +57,7 @@ pub fn collection(schema: &Schema, collection: &Collection, registry: &Registry)
     let fields: Map<String, Value> = collection
         .fields()
         .filter_map(|(id, field)| {
-            Some((field.name.to_string(), self::field(schema, collection, id, field, registry)?))
+            Some((field.name.to_string(), self::field(schema, collection, id, field, registry, taken)?))
         })
         .collect();
     put("fields", Some(Value::Object(fields)));
@@ -52,7 +71,37 @@ pub fn collection(schema: &Schema, collection: &Collection, registry: &Registry)
         .collect();
     put("indexes", (!indexes.is_empty()).then_some(Value::Array(indexes)));
     put("ui", (!collection.ui.is_null()).then(|| collection.ui.clone()));
-    Value::Object(file)
+    file
+}
+
+/// What the registry says about how a field is shown, in the words of `ui:`.
+pub fn presentation(collection: &Collection, field: &Field, registry: &Registry) -> Map<String, Value> {
+    let mut ui = Map::new();
+    let place = vec![collection.name.to_string(), field.name.to_string()];
+    let Some(row) = registry.fields.get(&place) else { return ui };
+    for name in
+        ["interface", "options", "display", "display_options", "width", "translations", "conditions", "group"]
+    {
+        let usual = name == "width" && row.get(name) == Some(&json!("full"));
+        if let Some(value) = row.get(name).filter(|value| !value.is_null() && !usual) {
+            ui.insert(name.to_owned(), value.clone());
+        }
+    }
+    let is_required = field.column.as_ref().is_some_and(|column| !column.nullable);
+    if row.get("required").and_then(Value::as_bool).is_some_and(|said| said != is_required && said) {
+        ui.insert("required".to_owned(), Value::Bool(true));
+    }
+    ui
+}
+
+/// The registry keeps these as text, a file as what the field holds.
+fn archive_value(field: &Field, value: &Value) -> Option<Value> {
+    let Value::String(text) = value else { return Some(value.clone()).filter(|value| !value.is_null()) };
+    match field.column.as_ref()?.column_type {
+        ColumnType::Boolean => text.parse::<bool>().ok().map(Value::Bool),
+        ColumnType::Integer | ColumnType::BigInteger => text.parse::<i64>().ok().map(Value::from),
+        _ => Some(value.clone()),
+    }
 }
 
 /// One field: short where that says all. `None` for what the format has no word for.
@@ -62,8 +111,12 @@ pub fn field(
     id: FieldId,
     field: &Field,
     registry: &Registry,
+    taken: Choices,
 ) -> Option<Value> {
     let is_key = collection.key() == Some(id);
+    if !is_expressible(schema, field, is_key) {
+        return None;
+    }
     let mut long = Map::new();
     let mut short = match &field.kind {
         FieldKind::Presentation => return None,
@@ -107,7 +160,9 @@ pub fn field(
             is_key || is_auto,
             matches!(field.kind, FieldKind::ManyToOne { .. }),
         );
-        if let Some(choices) = choices(collection, field, registry) {
+        if taken == Choices::Rules
+            && let Some(choices) = choices(collection, field, registry)
+        {
             rest.insert("choices".to_owned(), choices);
         }
         if let Some((_, number)) = collection.numbers.iter().find(|(numbered, _)| *numbered == id) {
@@ -136,7 +191,30 @@ pub fn field(
             long.insert(name.to_owned(), Value::Bool(true));
         }
     }
+    if field.validation.as_object().is_some_and(|rule| !rule.is_empty()) {
+        short = None;
+        long.insert("validation".to_owned(), field.validation.clone());
+        if let Some(message) = &field.validation_message {
+            long.insert("validation_message".to_owned(), json!(message));
+        }
+    }
     Some(short.map_or_else(|| Value::Object(long), Value::String))
+}
+
+/// Whether the format has words for who fills the field. What it has none for stays in the database.
+fn is_expressible(schema: &Schema, field: &Field, is_key: bool) -> bool {
+    let Some(column) = &field.column else { return true };
+    let refers_to_users = matches!(&field.kind, FieldKind::ManyToOne { related, .. }
+        if schema.collection(*related).name.as_ref() == "directus_users");
+    let is_plain = field.kind == FieldKind::Plain;
+    let is_counted = matches!(column.column_type, ColumnType::Integer | ColumnType::BigInteger);
+    match column.auto {
+        Some(Auto::CreatedBy | Auto::UpdatedBy) => refers_to_users,
+        Some(Auto::CreatedByRole | Auto::UpdatedByRole) => false,
+        Some(Auto::CreatedAt | Auto::UpdatedAt) => is_plain && column.column_type == ColumnType::Timestamp,
+        Some(Auto::Increment) => is_key,
+        Some(Auto::Uuid | Auto::Number) | None => !(is_key && is_counted),
+    }
 }
 
 fn describe_column(column: &Column, rest: &mut Map<String, Value>, is_known: bool, is_reference: bool) {
@@ -240,7 +318,9 @@ fn to_many(schema: &Schema, field: &Field) -> Option<(Option<String>, Map<String
     let far = schema.collection(*related);
     let near_name = &far.field(*related_field).name;
     let mut long = Map::new();
-    let through = junction_field.and_then(|id| match &far.field(id).kind {
+    // A junction whose rows stay when they lose an end is an o2m that leads on.
+    let through = junction_field.filter(|_| *on_deselect == OnDeselect::Delete);
+    let through = through.and_then(|id| match &far.field(id).kind {
         FieldKind::ManyToOne { related, .. } => Some((id, schema.collection(*related).name.to_string())),
         _ => None,
     });
@@ -257,6 +337,14 @@ fn to_many(schema: &Schema, field: &Field) -> Option<(Option<String>, Map<String
             short = Some(format!("o2m({target})"));
             if *on_deselect == OnDeselect::Delete {
                 long.insert("on_deselect".to_owned(), json!("delete"));
+                short = None;
+            }
+            // Until its field leads somewhere, a junction is a collection like others.
+            let leads_on = |id: &&FieldId| {
+                matches!(far.field(**id).kind, FieldKind::ManyToOne { .. } | FieldKind::ManyToAny { .. })
+            };
+            if let Some(id) = junction_field.as_ref().filter(leads_on) {
+                long.insert("junction".to_owned(), json!(far.field(*id).name));
                 short = None;
             }
         }

@@ -14,6 +14,7 @@ mod providers;
 mod route;
 mod schema;
 mod service;
+mod snapshot;
 mod shares;
 mod specs;
 mod system;
@@ -165,6 +166,7 @@ impl Api {
             Route::Info => service::info(self, call).await,
             Route::Files(route) => files::answer(self, call, route).await,
             Route::Asset(id, name) => assets::answer(self, call, id, name).await,
+            Route::Snapshot(route) => snapshot::answer(self, call, route).await,
             Route::OpenApi => {
                 let ctx = self.context(call).await?;
                 Ok(specs::openapi(self, &ctx))

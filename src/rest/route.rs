@@ -7,6 +7,7 @@ use super::files::FilesRoute;
 use super::ours::OurRoute;
 use super::schema::SchemaRoute;
 use super::system::SystemService;
+use super::snapshot::SnapshotRoute;
 
 /// A route, with what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(super) enum Route<'a> {
     Files(FilesRoute<'a>),
     /// `/assets/{id}`, perhaps with a name behind it.
     Asset(&'a str, Option<&'a str>),
+    /// The model as a whole.
+    Snapshot(SnapshotRoute),
     /// `/utils/sort/{collection}`
     Sort(&'a str),
     /// `/auth`
@@ -168,6 +171,7 @@ impl<'a> Route<'a> {
             [a, b, c] if a == "server" && b == "specs" && c == "oas" => Route::OpenApi,
             [a] if a == "metrics" => Route::Metrics,
             [a, b] if a == "tablature" && b == "explain" => Route::Explain,
+            path if let Some(route) = SnapshotRoute::find(path) => Route::Snapshot(route),
             [a, rest @ ..]
                 if a == "tablature"
                     && let Some(route) = OurRoute::find(rest) =>
@@ -198,6 +202,7 @@ impl<'a> Route<'a> {
             Route::Files(route) => route.pattern(),
             Route::Asset(_, None) => "/assets/{id}",
             Route::Asset(_, Some(_)) => "/assets/{id}/{name}",
+            Route::Snapshot(route) => route.pattern(),
             Route::Sort(_) => "/utils/sort/{collection}",
             Route::Providers => "/auth",
             Route::Login => "/auth/login",
@@ -238,6 +243,7 @@ impl<'a> Route<'a> {
             Route::Schema(route) => route.methods(),
             Route::Service(service) => service.methods(),
             Route::Files(route) => route.methods(),
+            Route::Snapshot(route) => route.methods(),
             Route::Sort(_)
             | Route::OpenShare
             | Route::InviteToShare
@@ -318,6 +324,8 @@ mod tests {
         check("assets", None);
         check("nope/nothing", None);
         check("collections", Some("/collections"));
+        check("schema/snapshot", Some("/schema/snapshot"));
+        check("tablature/schema/plan", Some("/tablature/schema/plan"));
         check("fields/a/b", Some("/fields/{collection}/{field}"));
         check("relations/a/b/c", None);
     }

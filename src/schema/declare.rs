@@ -68,6 +68,8 @@ pub struct FieldDecl {
     pub note: Option<String>,
     pub hidden: bool,
     pub readonly: bool,
+    pub validation: Value,
+    pub validation_message: Option<String>,
 }
 
 /// What is said about a column besides its type.
@@ -112,6 +114,7 @@ pub enum KindDecl {
         field: Name,
         on_deselect: OnDeselect,
         sort: Option<Name>,
+        junction: Option<Name>,
     },
     /// m2m whose junction is still to be made or found.
     ManyToMany {
@@ -203,7 +206,16 @@ impl CollectionDecl {
 impl FieldDecl {
     /// A field of which only the kind is known.
     pub fn new(name: Name, kind: KindDecl) -> Self {
-        FieldDecl { name, kind, column: ColumnDecl::default(), note: None, hidden: false, readonly: false }
+        FieldDecl {
+            name,
+            kind,
+            column: ColumnDecl::default(),
+            note: None,
+            hidden: false,
+            readonly: false,
+            validation: Value::Null,
+            validation_message: None,
+        }
     }
 
     /// Holds a column; unknown for what is broken, which is taken for yes.

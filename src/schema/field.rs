@@ -120,6 +120,8 @@ fn read_long(name: Name, node: &Node, findings: &mut Findings) -> FieldDecl {
     field.note = map.text("note").map(str::to_owned);
     field.hidden = map.flag("hidden").unwrap_or(false);
     field.readonly = map.flag("readonly").unwrap_or(false);
+    field.validation = map.get("validation").map(Node::to_json).unwrap_or_default();
+    field.validation_message = map.text("validation_message").map(str::to_owned);
     field.column = column_of(&map);
     field
 }
@@ -198,6 +200,7 @@ fn kind_of_type(short: Type, node: &Node) -> KindDecl {
             field: name(&field.unwrap_or_default()),
             on_deselect: OnDeselect::Nullify,
             sort: None,
+            junction: None,
         },
         Type::Relation { kind: "m2m", collection, .. } => {
             KindDecl::ManyToMany { target: name(&collection), through: None, sort: SortDecl::No }
@@ -227,6 +230,7 @@ fn kind_of_form(form: &Form, map: &Map<'_>, findings: &mut Findings) -> Option<K
                 field: name(field),
                 on_deselect: OnDeselect::Nullify,
                 sort: None,
+                junction: None,
             }
         }
         "m2m" => KindDecl::ManyToMany { target: name_of(node), through: None, sort: SortDecl::No },
@@ -254,7 +258,8 @@ fn complete(kind: &mut KindDecl, map: &Map<'_>) {
             });
             *on_delete = read;
         }
-        KindDecl::ToMany { on_deselect, sort, .. } => {
+        KindDecl::ToMany { on_deselect, sort, junction, .. } => {
+            *junction = map.get("junction").map(name_of);
             if map.text("on_deselect") == Some("delete") {
                 *on_deselect = OnDeselect::Delete;
             }

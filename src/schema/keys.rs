@@ -139,6 +139,8 @@ pub const COMMON: &[Key] = &[
     key("note", Shape::Text, "What it is for"),
     key("hidden", Shape::Flag, "Not shown in forms"),
     key("readonly", Shape::Flag, "Shown in forms, not edited there"),
+    key("validation", Shape::AnyMap, "A filter that an item must fit when it is sent"),
+    key("validation_message", Shape::Text, "What whoever breaks it is told"),
 ];
 
 const NUMBER: Shape = Shape::Object(&[
@@ -236,6 +238,7 @@ pub const FORMS: &[Form] = &[
                 "What becomes of an item that is taken out",
             ),
             key("sort", Shape::Name, "Field of the other collection that orders the items"),
+            key("junction", Shape::Name, "Where the other collection is a junction: its field that leads on"),
         ],
     },
     Form {

@@ -54,6 +54,8 @@ impl Resolver<'_> {
         field.note = declared.note.clone();
         field.hidden = declared.hidden;
         field.readonly = declared.readonly;
+        field.validation = declared.validation.clone();
+        field.validation_message = declared.validation_message.clone();
         // A hash in the clear is of no use to anybody but a thief, and finding by a concealed value would reveal it.
         field.conceal = declared.column.conceal || is_hash;
         field.searchable = declared.column.searchable.unwrap_or(true) && !field.conceal;
@@ -135,15 +137,19 @@ impl Resolver<'_> {
                 (allowed.len() == targets.len())
                     .then_some(FieldKind::ManyToAny { allowed, collection_field: field })
             }
-            KindDecl::ToMany { target, field, on_deselect, sort } => {
+            KindDecl::ToMany { target, field, on_deselect, sort, junction } => {
                 let related = self.find(target, findings)?;
                 let far = &self.decls[related.0 as usize];
                 let related_field = self.pointing_here(decl, far, field, findings)?;
                 let sort = self.sort_of(far, sort.as_ref(), findings);
+                let junction_field = match junction {
+                    Some(name) => Some(self.leading_on(far, name, findings)?),
+                    None => None,
+                };
                 Some(FieldKind::OneToMany {
                     related,
                     related_field,
-                    junction_field: None,
+                    junction_field,
                     sort,
                     on_deselect: *on_deselect,
                 })
@@ -311,6 +317,20 @@ impl Resolver<'_> {
         let suggestion = back.map(|field| format!("{}.{}", far.name.text, field.name.text));
         findings.push(Diagnostic { suggestion, ..Diagnostic::error(&name.at, message) });
         None
+    }
+
+    /// The field of a junction that leads to its other side.
+    fn leading_on(&self, far: &CollectionDecl, name: &Name, findings: &mut Findings) -> Option<FieldId> {
+        let id = self.field_of(far, name, findings)?;
+        match &far.fields[id.0 as usize].kind {
+            KindDecl::ToOne { .. } | KindDecl::ToAny { .. } => Some(id),
+            KindDecl::Broken => None,
+            _ => {
+                let message = format!("{}.{} leads to no other item", far.name.text, name.text);
+                findings.push(Diagnostic::error(&name.at, message).expected("an m2o or a2o field"));
+                None
+            }
+        }
     }
 
     fn find(&self, name: &Name, findings: &mut Findings) -> Option<CollectionId> {

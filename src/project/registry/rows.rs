@@ -61,7 +61,14 @@ fn add_folders(registry: &mut Registry) {
         .filter_map(|entry| entry.get("group").and_then(Value::as_str).map(str::to_owned))
         .collect();
     for group in groups {
-        let row = json!({ "collection": group, "hidden": false, "singleton": false, "versioning": false });
+        let row = json!({
+            "collection": group,
+            "hidden": false,
+            "singleton": false,
+            "versioning": false,
+            "archive_app_filter": true,
+            "collapse": "open",
+        });
         if let Value::Object(entry) = row {
             registry.collections.entry(vec![group]).or_insert(entry);
         }
@@ -101,6 +108,11 @@ fn collection_entry(collection: &Collection) -> Entry {
     let group = collection.group.as_deref().filter(|group| *group != collection.name.as_ref());
     put(&mut entry, "group", group);
     put(&mut entry, "versioning", Some(collection.versioning));
+    for name in ["preview_url", "item_duplication_fields", "sort"] {
+        put(&mut entry, name, ui(name));
+    }
+    put(&mut entry, "archive_app_filter", ui("archive_app_filter").or(Some(Value::Bool(true))));
+    put(&mut entry, "collapse", ui("collapse").or_else(|| Some(json!("open"))));
     entry
 }
 
@@ -126,7 +138,12 @@ fn field_entry(schema: &Schema, collection: &Collection, field: &Field, position
     put(&mut entry, "width", ui("width"));
     put(&mut entry, "translations", ui("translations"));
     put(&mut entry, "note", field.note.clone());
-    put(&mut entry, "required", Some(field.column.as_ref().is_some_and(|column| column.checks.required)));
+    let is_required = field.column.as_ref().is_some_and(|column| column.checks.required);
+    put(&mut entry, "required", ui("required").or(Some(Value::Bool(is_required))));
+    put(&mut entry, "conditions", ui("conditions"));
+    put(&mut entry, "group", ui("group"));
+    put(&mut entry, "validation", Some(field.validation.clone()).filter(|rule| !rule.is_null()));
+    put(&mut entry, "validation_message", field.validation_message.clone());
     put(&mut entry, "searchable", Some(field.searchable));
     entry
 }

@@ -97,6 +97,23 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// Whose a row is must stay known: without the field everybody would reach what belongs to one tenant.
+    pub fn check_tenants(&self, schema: &Schema) -> Result<()> {
+        for (_, collection) in schema.collections() {
+            let Some(tenant) = collection.tenant.map(|id| collection.field(id).name.to_string()) else {
+                continue;
+            };
+            let Some(table) = self.structure.table(&collection.name) else { continue };
+            if !table.foreign_keys.iter().any(|key| key.columns == [tenant.clone()]) {
+                return Err(Error::payload(format_args!(
+                    "\"{}.{tenant}\" says to which tenant an item belongs.",
+                    collection.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn step(&mut self, step: SchemaStep) {
         self.structure.apply(&step);
         self.steps.push(step);

@@ -6,17 +6,20 @@
 mod bench;
 mod column;
 mod forget;
+mod home;
 mod meta;
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::access::Source;
 use super::adopt::Catalogue;
 use super::registry::Registry;
 use super::{Project, adopt};
 use crate::db::introspect::{introspect, introspect_in};
 use crate::db::lock::{Lease, hold_in};
+use crate::db::row_security;
 use crate::db::{Committed, Database, Transaction, steps};
 use crate::error::{Error, Result};
 use crate::schema::{DatabaseStructure, Schema, SchemaStep};
@@ -24,6 +27,8 @@ use crate::sql::Dialect;
 use bench::{Bench, Work};
 pub(super) use column::{shown_default, type_name};
 pub(super) use forget::forget_fields;
+use home::Undoing;
+pub(super) use home::{Home, Written};
 
 /// One wish, with its payload as it was sent.
 #[derive(Debug, Clone)]
@@ -62,19 +67,27 @@ impl Project {
     /// belongs to the system.
     pub async fn remodel(&self, edits: Vec<Edit>) -> Result<Remodelled> {
         let _changing = self.changing.lock().await;
+        let undo = Undoing::default();
         let request = Request {
             edits: Arc::new(edits),
             built_in: self.built_in_shared(),
             schema: self.store().schema(),
+            home: Arc::new(self.home()),
+            undo: undo.clone(),
         };
         let done = match self.database.dialect() {
-            Dialect::Mysql => request.run_step_by_step(&self.database).await?,
-            Dialect::Sqlite | Dialect::Postgres => request.run_in_transaction(&self.database).await?,
+            Dialect::Mysql => request.run_step_by_step(&self.database).await,
+            Dialect::Sqlite | Dialect::Postgres => request.run_in_transaction(&self.database).await,
         };
-        let Done { structure, registry, work, hash } = done;
+        // Whether it was cut off before the end or at the commit: files and database go together.
+        let done = done.inspect_err(|_| undo.run())?;
+        let Done { structure, registry, work, hash, written } = done;
         self.know(hash);
         for step in &work.steps {
             tracing::info!(%step, "schema step applied over the API");
+        }
+        if let Some(written) = written {
+            self.take_over(written);
         }
         self.serve(Catalogue { structure, registry });
         if work.changed_access {
@@ -91,6 +104,8 @@ struct Request {
     built_in: Arc<Schema>,
     /// The model before.
     schema: Arc<Schema>,
+    home: Arc<Home>,
+    undo: Undoing,
 }
 
 struct Done {
@@ -98,6 +113,7 @@ struct Done {
     registry: Registry,
     work: Outcome,
     hash: String,
+    written: Option<Written>,
 }
 
 #[derive(Default)]
@@ -112,13 +128,15 @@ impl Request {
         for edit in self.edits.iter() {
             bench.edit(edit)?;
         }
+        bench.check_tenants(&self.schema)?;
         Ok(bench.finish())
     }
 
     /// SQLite and PostgreSQL: all of it, or nothing.
     async fn run_in_transaction(self, database: &Database) -> Result<Done> {
+        let has_row_security = database.has_row_security();
         let result = database
-            .schema_transaction(|transaction| {
+            .schema_transaction(move |transaction| {
                 Box::pin(async move {
                     hold_in(transaction).await?;
                     let structure = introspect_in(transaction).await?;
@@ -126,10 +144,19 @@ impl Request {
                     let work = self.plan(transaction.dialect(), &structure, &registry)?;
                     let counted = steps::count_in(transaction, work.steps.clone(), &structure).await?;
                     refuse(counted)?;
+                    if work.steps.is_empty() {
+                        let now = structure.clone();
+                        return self.finish(transaction, work, &mut registry, (structure, now)).await;
+                    }
+                    // A rule of the database that names a column would keep it from being changed.
+                    let schema = self.schema.clone();
+                    row_security::lift(transaction).await?;
                     steps::run_in(transaction, &work.steps, &structure, true).await.map_err(of_caller)?;
-                    let structure =
-                        if work.steps.is_empty() { structure } else { introspect_in(transaction).await? };
-                    self.finish(transaction, work, &mut registry, structure).await
+                    let now = introspect_in(transaction).await?;
+                    let done = self.finish(transaction, work, &mut registry, (structure, now)).await?;
+                    let declared = done.written.as_ref().map_or(&*schema, |written| written.schema());
+                    row_security::sync(transaction, declared, has_row_security).await?;
+                    Ok(done)
                 })
             })
             .await;
@@ -152,10 +179,10 @@ impl Request {
         let counted = steps::count(database, work.steps.clone(), &structure).await?;
         refuse(counted)?;
         steps::run_recorded(database, lease, work.steps.clone(), true).await.map_err(of_caller)?;
-        let structure = if work.steps.is_empty() { structure } else { introspect(database).await? };
+        let now = if work.steps.is_empty() { structure.clone() } else { introspect(database).await? };
         let result = database
             .transaction(|transaction| {
-                Box::pin(async move { self.finish(transaction, work, &mut registry, structure).await })
+                Box::pin(async move { self.finish(transaction, work, &mut registry, (structure, now)).await })
             })
             .await;
         result.map(Committed::into_inner)
@@ -166,15 +193,31 @@ impl Request {
         transaction: &mut Transaction,
         work: Work,
         before: &mut Registry,
-        structure: DatabaseStructure,
+        (old, structure): (DatabaseStructure, DatabaseStructure),
     ) -> Result<Done> {
         let Work { steps, mut registry, removed } = work;
         registry.save(transaction, before).await?;
         let changed_access = forget::forget(transaction, &self.schema, &removed).await?;
-        let hash = steps::mark_changed(transaction).await?;
+        let mut hash = steps::mark_changed(transaction).await?;
         // Read again, for the ids of new rows.
         let registry = Registry::read_in(transaction).await?;
-        Ok(Done { structure, registry, work: Outcome { steps, changed_access }, hash })
+        let before = Catalogue { structure: old, registry: std::mem::take(before) };
+        let after = Catalogue { structure, registry };
+        let found = match changed_access {
+            true => self.home.found(&mut Source::Transaction(transaction)).await?,
+            false => None,
+        };
+        let dialect = transaction.dialect();
+        let written = self.home.write(&self.built_in, dialect, (&before, &after), found.as_ref(), &self.undo);
+        if let Some(remembered) = written.as_ref().and_then(Written::remembered)
+            && Some(&remembered.1) != self.home.known.as_ref()
+        {
+            // The files say all of it, so what they said is remembered as applied.
+            steps::remember_model(transaction, &remembered.0, &remembered.1).await?;
+            hash = remembered.1;
+        }
+        let Catalogue { structure, registry } = after;
+        Ok(Done { structure, registry, work: Outcome { steps, changed_access }, hash, written })
     }
 }
 
@@ -205,7 +248,7 @@ impl Project {
         let served =
             adopt::merge(&declared, &catalogue.structure, &catalogue.registry, self.store().next_version());
         let mut status = self.store().status().as_ref().clone();
-        status.drift = self.drift(&declared, &catalogue.structure);
+        status.drift = self.drift(&catalogue.structure);
         self.store().publish(served, catalogue, status);
     }
 
@@ -217,9 +260,15 @@ impl Project {
         }
         let _changing = self.changing.lock().await;
         let now = steps::applied_hash(&self.database).await?;
-        let structure = introspect(&self.database).await?;
-        let registry = Registry::read(&self.database).await?;
-        self.serve(Catalogue { structure, registry });
+        let after = Catalogue::read(&self.database).await?;
+        let before = self.store().catalogue();
+        // The files of this node may be others, or not yet be those that say it.
+        let home = self.home();
+        let dialect = self.database.dialect();
+        if let Some(said) = home.say(&self.built_in_shared(), dialect, (&before, &after), None) {
+            self.take_over(said);
+        }
+        self.serve(after);
         if let Some(now) = now {
             self.know(now);
         }
