@@ -132,9 +132,12 @@ impl Snapshot {
     /// What has to change in this model so that it becomes the other one; null when nothing has.
     pub fn difference(&self, wanted: &Snapshot) -> Value {
         let map = |fields: &[(Vec<String>, Value)]| fields.iter().cloned().collect::<BTreeMap<_, _>>();
-        let collections = compare(&self.collections, &wanted.collections);
-        let fields = compare(&map(&self.fields), &map(&wanted.fields));
-        let relations = compare(&self.relations, &wanted.relations);
+        let keys = |map: &BTreeMap<Vec<String>, Value>| map.keys().cloned().collect::<Vec<_>>();
+        let collections = compare(&self.collections, &wanted.collections, &keys(&wanted.collections));
+        // Columns are made in the order in which they are told.
+        let order: Vec<Vec<String>> = wanted.fields.iter().map(|(key, _)| key.clone()).collect();
+        let fields = compare(&map(&self.fields), &map(&wanted.fields), &order);
+        let relations = compare(&self.relations, &wanted.relations, &keys(&wanted.relations));
         if collections.is_empty() && fields.is_empty() && relations.is_empty() {
             return Value::Null;
         }
@@ -258,10 +261,14 @@ impl Change {
     }
 }
 
-fn compare(now: &BTreeMap<Vec<String>, Value>, wanted: &BTreeMap<Vec<String>, Value>) -> Vec<Value> {
-    let keys: BTreeSet<&Vec<String>> = now.keys().chain(wanted.keys()).collect();
+fn compare(
+    now: &BTreeMap<Vec<String>, Value>,
+    wanted: &BTreeMap<Vec<String>, Value>,
+    order: &[Vec<String>],
+) -> Vec<Value> {
+    let gone = now.keys().filter(|key| !wanted.contains_key(*key));
     let mut all = Vec::new();
-    for key in keys {
+    for key in order.iter().chain(gone) {
         let diff = match (now.get(key), wanted.get(key)) {
             (None, Some(new)) => vec![json!({ "kind": "N", "rhs": new })],
             (Some(old), None) => vec![json!({ "kind": "D", "lhs": old })],

@@ -42,6 +42,7 @@ mod preconditions;
 mod query;
 mod query_aggregate;
 mod relations;
+mod remodel;
 mod schema;
 mod schema_errors;
 mod shares;

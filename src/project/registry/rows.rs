@@ -135,7 +135,7 @@ fn field_entry(schema: &Schema, collection: &Collection, field: &Field, position
     put(&mut entry, "readonly", Some(field.readonly));
     put(&mut entry, "hidden", Some(field.hidden));
     put(&mut entry, "sort", Some(position as i64 + 1));
-    put(&mut entry, "width", ui("width"));
+    put(&mut entry, "width", ui("width").or_else(|| Some(json!("full"))));
     put(&mut entry, "translations", ui("translations"));
     put(&mut entry, "note", field.note.clone());
     let is_required = field.column.as_ref().is_some_and(|column| column.checks.required);

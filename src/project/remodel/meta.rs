@@ -1,11 +1,13 @@
 //! What payloads say about collections, fields and relations, as rows of the registry.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::super::registry::{ALL_COLLECTIONS, ALL_FIELDS, ALL_RELATIONS, Entry};
 use super::super::sheet::Sheet;
+use crate::access::Accountability;
 use crate::error::{Error, Result};
-use crate::filter::{self, Limits};
+use crate::filter::{self, Limits, Missing};
 use crate::schema::ColumnType;
 
 /// How large the rules of a field may be; like those of permissions.
@@ -71,8 +73,13 @@ pub fn put_field(entry: &mut Entry, meta: &Map<String, Value>) -> Result<()> {
         if !rule.is_object() {
             return Err(Error::payload("\"meta.validation\" must be a filter."));
         }
-        filter::parse(rule, "meta.validation", LIMITS)
-            .map_err(|error| Error::payload(format_args!("\"meta.validation\": {error}")))?;
+        // Whether it can be held against an item is seen by doing so.
+        let nobody = Accountability::default();
+        let read = filter::parse(rule, "meta.validation", LIMITS).and_then(|rule| {
+            let variables = nobody.variables(Timestamp::UNIX_EPOCH);
+            filter::evaluate(&rule, &Map::new(), &variables, Missing::Null)
+        });
+        read.map_err(|error| Error::payload(format_args!("\"meta.validation\": {error}")))?;
     }
     Ok(())
 }
