@@ -6,8 +6,8 @@ use super::account::AccountRoute;
 use super::files::FilesRoute;
 use super::ours::OurRoute;
 use super::schema::SchemaRoute;
-use super::system::SystemService;
 use super::snapshot::SnapshotRoute;
+use super::system::SystemService;
 
 /// A route, with what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

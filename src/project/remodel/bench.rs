@@ -275,10 +275,13 @@ impl<'a> Bench<'a> {
                     .filter(|key| key.target == name && key.columns.len() == 1)
                     .map(|key| (table.name.clone(), key.columns[0].clone()))
             })
-            .chain(self.registry.relations.iter().filter_map(|(key, row)| {
-                (text_of(row, "one_collection") == Some(name) && key[0] != name)
-                    .then(|| (key[0].clone(), key[1].clone()))
-            }))
+            .chain(
+                self.registry
+                    .relations
+                    .iter()
+                    .filter(|(key, row)| text_of(row, "one_collection") == Some(name) && key[0] != name)
+                    .map(|(key, _)| (key[0].clone(), key[1].clone())),
+            )
             .collect();
         for (collection, field) in referring {
             let is_key = self.table(&collection).is_some_and(|table| table.primary_key.contains(&field));
