@@ -26,11 +26,12 @@ use crate::mail::Mailer;
 use crate::outbound::Outbound;
 use crate::project::{Project, SchemaStore, Watch, follow_others};
 use crate::query::QueryLimits;
-use crate::rest::{Api, Cookies, Denials};
+use crate::rest::{self, Api, Cookies, Denials};
 use crate::server::{Gate, Listening};
 use crate::specs::Specs;
 use crate::sql::Dialect;
 use crate::telemetry::{Metrics, start_logs};
+use crate::transfer::Transfers;
 
 /// How often gauges are read and figures are sorted into their buckets.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
@@ -85,7 +86,7 @@ impl App {
         let events = Events::start(db.clone(), hooks);
         let auth = Authenticator::new(db.clone(), &secret, &config.auth).with_events(events.clone());
         let items = ItemsService::new(db.clone(), events.clone(), items_settings(&config.limits));
-        let items = items.with_marks(auth.marks());
+        let items = Arc::new(items.with_marks(auth.marks()));
         load_demo_data(&items, &config, &project).await?;
         let outbound = Arc::new(Outbound::new(&config.outgoing));
         let (files, leftovers) = Files::new(&config.files, outbound.clone());
@@ -101,7 +102,8 @@ impl App {
             public_url: config.server.public_url.clone(),
             cookies: Cookies::new(&config.auth, origins(&config.server)),
             schemas,
-            specs: Specs::new(&config.server.public_url),
+            transfers: Arc::new(Transfers::new(&config.transfer)),
+            specs: Specs::new(&config.server.public_url, rest::is_route),
             project: project.clone(),
             system: project.system(),
             metrics: metrics.clone(),

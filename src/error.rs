@@ -193,6 +193,14 @@ pub enum Error {
         /// Value of the limit, in milliseconds.
         most_ms: u64,
     },
+    /// What is wrong with one item of a file.
+    #[error("Line {line}: {cause}")]
+    InLine {
+        /// Where the item begins in the file.
+        line: u64,
+        /// What is wrong; neither several findings nor in a line itself.
+        cause: Box<Error>,
+    },
     /// Several findings at once; never nested, never empty.
     #[error("{} errors", .0.len())]
     Several(Vec<Error>),
@@ -221,6 +229,15 @@ impl Error {
     /// An [`Error::InvalidQuery`].
     pub fn query(reason: impl fmt::Display) -> Self {
         Error::InvalidQuery { reason: reason.to_string() }
+    }
+
+    /// The same about the item that begins in this line of a file.
+    pub fn in_line(self, line: u64) -> Self {
+        match self {
+            Error::Several(all) => Error::Several(all.into_iter().map(|error| error.in_line(line)).collect()),
+            Error::InLine { .. } => self,
+            cause => Error::InLine { line, cause: Box::new(cause) },
+        }
     }
 
     /// Joins findings: none is `Ok`, one is itself, more are [`Error::Several`], flat.
@@ -283,6 +300,7 @@ impl Error {
             Error::RequestsExceeded { .. } => "REQUESTS_EXCEEDED",
             Error::ServiceUnavailable { .. } => "SERVICE_UNAVAILABLE",
             Error::StatementTimeout { .. } => "STATEMENT_TIMEOUT",
+            Error::InLine { cause, .. } => cause.code(),
             Error::Several(all) => all.first().map_or("INTERNAL_SERVER_ERROR", Error::code),
             Error::Internal { .. } => "INTERNAL_SERVER_ERROR",
         }
@@ -331,6 +349,11 @@ impl Error {
             }
             Error::StatementTimeout { most_ms } => {
                 json!({ "limit": "STATEMENT_TIMEOUT", "most": most_ms })
+            }
+            Error::InLine { line, cause } => {
+                let mut map = cause.extensions();
+                map.insert("line".to_owned(), json!(line));
+                return map;
             }
             Error::Internal { id, .. } => json!({ "id": id.to_string() }),
             Error::Forbidden

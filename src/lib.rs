@@ -22,6 +22,7 @@ pub mod auth;
 pub mod files;
 pub mod system;
 pub mod project;
+pub mod transfer;
 pub mod server;
 pub mod specs;
 pub mod rest;

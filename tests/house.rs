@@ -31,6 +31,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("flows", 6, &[]),
     ("extensions", 6, &["flows"]),
     ("project", 6, &[]),
+    ("transfer", 6, &[]),
     ("server", 7, &[]),
     ("rest", 7, &["server", "specs"]),
     ("graphql", 7, &["server"]),

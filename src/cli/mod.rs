@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod output;
 mod specs;
+mod transfer;
 mod user;
 
 use std::path::PathBuf;
@@ -74,6 +75,10 @@ enum Command {
     },
     /// Tell why a user may or may not do something, and the SQL it becomes.
     Explain(explain::Arguments),
+    /// Write the items of a file into a collection.
+    Import(transfer::Import),
+    /// Write the items of a collection into a file.
+    Export(transfer::Export),
     /// Print the OpenAPI document of the model.
     Openapi(specs::OpenApi),
     /// Print TypeScript types of the model, for the public SDK.
@@ -186,6 +191,8 @@ async fn dispatch(command: Command, config: Config) -> Result<Outcome> {
         Command::User { command } => return user::run(&app, command).await,
         Command::Explain(arguments) => return explain::run(&app, arguments).await,
         Command::Openapi(arguments) => return specs::openapi(&app, arguments).await,
+        Command::Import(arguments) => return transfer::import(&app, arguments).await,
+        Command::Export(arguments) => return transfer::export(&app, arguments).await,
         Command::Types => return specs::types(&app).await,
         Command::Schema { .. } | Command::Settings | Command::Check { .. } | Command::Doctor => {}
     }

@@ -11,6 +11,7 @@ use super::output::{complain, print, say};
 use crate::access::{AccessRules, Accountability, Context};
 use crate::app::App;
 use crate::error::Result;
+use crate::rest;
 use crate::schema::Schema;
 use crate::specs;
 
@@ -34,7 +35,7 @@ pub(super) async fn openapi(app: &App, arguments: OpenApi) -> Result<Outcome> {
         return Ok(Outcome::Failed);
     };
     let ctx = Context { accountability, rules, schema, now: Timestamp::now(), request_id: Uuid::now_v7() };
-    say(format_args!("{:#}", specs::document(&ctx, &app.config.server.public_url)));
+    say(format_args!("{:#}", specs::document(&ctx, &app.config.server.public_url, rest::is_route)));
     Ok(Outcome::Done)
 }
 

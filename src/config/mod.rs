@@ -11,6 +11,7 @@ mod read;
 mod secret;
 pub mod settings;
 mod source;
+mod transfer;
 mod value;
 
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ pub use provider::{ClientAuth, ProviderConfig, ProviderDriver, ProviderMode, Pro
 pub use read::ConfigErrors;
 pub use secret::{Secret, Secrets};
 pub use source::Sources;
+pub use transfer::TransferConfig;
 pub use value::Network;
 
 /// Everything the operator decides, checked.
@@ -41,6 +43,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// What a request may ask for.
     pub limits: LimitsConfig,
+    /// Imports and exports.
+    pub transfer: TransferConfig,
     /// How often somebody may ask.
     pub rate_limits: RateLimitsConfig,
     /// Address of Redis, with credentials.

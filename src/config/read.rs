@@ -15,7 +15,8 @@ use super::source::{Place, Sources};
 use super::value::{self, Parsed};
 use super::{
     AdminConfig, AuthConfig, Config, CookieConfig, DatabaseConfig, DatabaseTarget, LimitsConfig, LogConfig,
-    LogLevel, LogStyle, ProjectConfig, SameSite, Secret, ServerConfig, TrustedProxies, settings,
+    LogLevel, LogStyle, ProjectConfig, SameSite, Secret, ServerConfig, TransferConfig, TrustedProxies,
+    settings,
 };
 
 /// Everything that is wrong with the settings, never empty.
@@ -136,6 +137,10 @@ pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
             query_entries: reader.or("MAX_QUERY_ENTRIES", 200, value::whole(1, 100_000)),
             query_relations: reader.or("MAX_QUERY_RELATIONS", 500, value::whole(1, 100_000)),
             batch_mutation: reader.or("MAX_BATCH_MUTATION", 10_000, value::whole(1, 10_000_000)),
+        },
+        transfer: TransferConfig {
+            import_max_bytes: reader.or("IMPORT_MAX_SIZE", 50 << 20, value::size) as u64,
+            at_once: reader.or("MAX_TRANSFERS", 4, value::whole(1, 1000)),
         },
         rate_limits: edge::rate_limits(&mut reader, redis.is_some()),
         redis,

@@ -212,6 +212,13 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
         ],
     ),
     (
+        "Imports and exports",
+        &[
+            setting("IMPORT_MAX_SIZE", "50mb", "Largest file that is imported."),
+            setting("MAX_TRANSFERS", "4", "How many imports and exports are at work at the same time."),
+        ],
+    ),
+    (
         "Letters",
         &[
             setting(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use metrics::gauge;
 use sqlx::{MySql, Postgres};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::row_security::Reach;
@@ -115,6 +116,23 @@ impl Database {
             Driver::Sqlite(database) => database.read_json(plan, statements).await,
             Driver::Postgres(database) => database.read_json(plan, statements).await,
             Driver::Mysql(database) => database.read_json(plan, statements).await,
+        }
+    }
+
+    /// Runs a plan and hands on its rows a few at a time, each time as a JSON list, in one snapshot of the rows of its first level and
+    /// without the statement timeout. Returns when all is read, or when nobody takes pieces any more.
+    ///
+    /// It holds a connection (and now and then a second one) for as long as that takes.
+    pub async fn read_pieces(
+        &self,
+        plan: &Arc<Plan>,
+        statements: &Arc<ReadStatements>,
+        pieces: mpsc::Sender<JsonBytes>,
+    ) -> Result<()> {
+        match &self.driver {
+            Driver::Sqlite(database) => database.read_pieces(plan, statements, pieces).await,
+            Driver::Postgres(database) => database.read_pieces(plan, statements, pieces).await,
+            Driver::Mysql(database) => database.read_pieces(plan, statements, pieces).await,
         }
     }
 

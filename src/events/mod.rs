@@ -131,7 +131,10 @@ impl Events {
 
     /// Announces what was committed.
     pub async fn dispatch(&self, committed: Committed<Vec<ItemEvent>>) {
-        let events = committed.into_inner();
+        self.announce(committed.into_inner()).await;
+    }
+
+    async fn announce(&self, events: Vec<ItemEvent>) {
         if events.is_empty() {
             return;
         }
@@ -143,6 +146,20 @@ impl Events {
         }
         // The task ends with the process only; what is not removed is dispatched at the next start.
         let _ = self.delivered.send(ids);
+    }
+
+    /// Announces what was committed, where it may be too much to be kept in memory: these events, and those whose rows in the
+    /// outbox have these numbers.
+    pub async fn dispatch_many(&self, database: &Database, committed: Committed<(Vec<ItemEvent>, Vec<i64>)>) {
+        let (others, events) = committed.split();
+        self.announce(events).await;
+        for ids in others.into_inner().chunks(outbox::ROWS_AT_ONCE) {
+            match outbox::read(database, ids).await {
+                Ok(events) => self.announce(events).await,
+                // They are in the outbox still, and are found there like those of a process that ended.
+                Err(error) => tracing::warn!(%error, "events could not be read back yet"),
+            }
+        }
     }
 
     /// Dispatches what an earlier process committed and did not get to announce. Called once, when the listeners are there.

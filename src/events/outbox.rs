@@ -20,7 +20,7 @@ const RECOVERY_EVERY: Duration = Duration::from_secs(60);
 /// A row this old on a shared database belongs to a node that is gone.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
 /// Rows in one statement.
-const ROWS_AT_ONCE: usize = 4096;
+pub(super) const ROWS_AT_ONCE: usize = 4096;
 
 /// Removes rows that were delivered, and dispatches those that nobody delivered. Ends when nobody can send any more.
 pub(super) async fn sweep(
@@ -118,6 +118,12 @@ async fn claim(tx: &mut Transaction, listeners: &Listeners, before: &str) -> Res
     }
     tx.execute(&statements::delete_outbox(tx.dialect(), &ids)).await?;
     Ok(rows.len())
+}
+
+/// The events with these numbers.
+pub(super) async fn read(database: &Database, ids: &[i64]) -> Result<Vec<ItemEvent>> {
+    let rows = database.rows(&statements::read_outbox(database.dialect(), ids)).await?;
+    Ok(rows.iter().filter_map(event).collect())
 }
 
 fn event(row: &Row) -> Option<ItemEvent> {

@@ -297,7 +297,17 @@ impl<'t> Run<'t> {
     }
 
     /// An item with a key that nobody has: it is made after all.
-    async fn become_new(&mut self, mut item: ItemWrite, below: Vec<usize>) -> Result<WrittenItem> {
+    async fn become_new(&mut self, item: ItemWrite, below: Vec<usize>) -> Result<WrittenItem> {
+        let item = self.made_new(item)?;
+        let written = self.create_all(vec![item]).await?.pop().ok_or(Error::Forbidden)?;
+        for entry in below {
+            self.journal.set_parent(entry, written.entry);
+        }
+        Ok(written)
+    }
+
+    /// An item that was planned as a change, complete as one that is made.
+    pub(super) fn made_new(&self, mut item: ItemWrite) -> Result<ItemWrite> {
         let schema = self.schema();
         let collection = schema.collection(item.collection);
         let ctx = self.with.ctx.clone();
@@ -315,11 +325,7 @@ impl<'t> Run<'t> {
         let rules = self.with.rules.of(&schema, item.collection);
         defaults::become_new(&ctx, collection, &rules, &mut item, &mut findings);
         Error::from_findings(findings)?;
-        let written = self.create_all(vec![item]).await?.pop().ok_or(Error::Forbidden)?;
-        for entry in below {
-            self.journal.set_parent(entry, written.entry);
-        }
-        Ok(written)
+        Ok(item)
     }
 
     /// Inserts rows, those next to one another with equal columns together, and gives their keys.

@@ -269,8 +269,21 @@ impl Prepared {
         }
     }
 
+    /// Items that were planned one by one.
+    pub(super) fn of(collection: CollectionId, items: Vec<ItemWrite>) -> Self {
+        Prepared { collection, is_single: false, work: Work::Create(items) }
+    }
+
+    /// The new items, in order.
+    pub(super) fn into_created(self) -> Vec<ItemWrite> {
+        match self.work {
+            Work::Create(items) => items,
+            _ => Vec::new(),
+        }
+    }
+
     /// Secrets are hashed before the transaction: it takes a while.
-    async fn hash_secrets(&mut self, ctx: &Context) -> Result<()> {
+    pub(super) async fn hash_secrets(&mut self, ctx: &Context) -> Result<()> {
         let mut secrets = Secrets::default();
         self.for_each_secret(ctx, &mut |value| secrets.note(value));
         secrets.hash().await?;

@@ -39,6 +39,8 @@ pub struct Query {
     pub version: Option<String>,
     /// `versionRaw`: relations as the version has them, not as they would be.
     pub version_raw: bool,
+    /// `export`: the format of a file to answer with, as named. Whoever answers looks at it; the rows are the same.
+    pub export: Option<String>,
 }
 
 /// A path of names, the last of which may be `*`.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Api;
+use super::{Api, transfer};
 use crate::access::Context;
 use crate::error::{Error, Result};
 use crate::items::{IdempotencyKey, Operation, Precondition, Targets, entity_tag};
@@ -46,6 +46,9 @@ pub(super) async fn list(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &s
             if singleton {
                 return read_one(api, call, ctx, name, Selection::Singleton).await;
             }
+            if let Some(answer) = transfer::exported(api, call, ctx, name, &Selection::Query).await? {
+                return Ok(answer);
+            }
             api.items.read_url(ctx, name, Selection::Query, call.raw_parameters()).await.map(Answer::Members)
         }
     }
@@ -82,6 +85,9 @@ async fn read_one(
     name: &str,
     selection: Selection,
 ) -> Result<Answer> {
+    if let Some(answer) = transfer::exported(api, call, ctx, name, &selection).await? {
+        return Ok(answer);
+    }
     let members = api.items.read_url(ctx, name, selection, call.raw_parameters()).await?;
     let tag = entity_tag(&members);
     Ok(Answer::Tagged(members, tag))
@@ -154,11 +160,14 @@ fn targets(api: &Api, body: &mut Map<String, Value>) -> Result<Targets> {
 
 /// Parameters in the body instead of the URL, and perhaps keys.
 async fn search(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Result<Answer> {
-    let (selection, query) = search_body(api, call).await?;
+    let (selection, mut query) = search_body(api, call).await?;
     let selection = match selection {
         Selection::Query if ctx.schema.get(name).is_some_and(|found| found.singleton) => Selection::Singleton,
         other => other,
     };
+    if let Some(format) = query.export.take() {
+        return transfer::file(api, call, ctx, name, &selection, query, &format).await;
+    }
     api.items.read(ctx, name, selection, query).await.map(Answer::Members)
 }
 

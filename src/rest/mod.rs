@@ -18,6 +18,7 @@ mod snapshot;
 mod shares;
 mod specs;
 mod system;
+mod transfer;
 mod tus;
 mod users;
 
@@ -39,15 +40,17 @@ use crate::server::{Answer, Call, Credentials, RouteClass, Routes};
 use crate::specs::Specs;
 use crate::system::SystemItems;
 use crate::telemetry::Metrics;
+use crate::transfer::Transfers;
 
 pub use auth::Cookies;
 pub use explain::Denials;
 use route::Route;
+pub use specs::is_route;
 
 /// Everything that endpoints need.
 pub struct Api {
     /// Rows.
-    pub items: ItemsService,
+    pub items: Arc<ItemsService>,
     /// Files.
     pub files: Files,
     /// Who is there.
@@ -70,6 +73,8 @@ pub struct Api {
     pub project: Arc<Project>,
     /// What every database has.
     pub system: System,
+    /// Items to files and from files.
+    pub transfers: Arc<Transfers>,
     /// Figures.
     pub metrics: Metrics,
     /// Limits of queries.
@@ -170,6 +175,10 @@ impl Api {
             Route::OpenApi => {
                 let ctx = self.context(call).await?;
                 Ok(specs::openapi(self, &ctx))
+            }
+            Route::Transfer(route) => {
+                let ctx = self.context(call).await?;
+                transfer::answer(self, call, &ctx, route).await
             }
             Route::Metrics => {
                 self.administrator(call).await?;

@@ -8,6 +8,7 @@ use super::ours::OurRoute;
 use super::schema::SchemaRoute;
 use super::snapshot::SnapshotRoute;
 use super::system::SystemService;
+use super::transfer::TransferRoute;
 
 /// A route, with what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub(super) enum Route<'a> {
     Health,
     /// `/server/info`
     Info,
+    /// Imports and exports.
+    Transfer(TransferRoute<'a>),
     /// `/server/specs/oas`
     OpenApi,
     /// Below `/tablature`.
@@ -146,6 +149,7 @@ impl<'a> Route<'a> {
             [a, rest @ ..] if a == "files" => Route::Files(FilesRoute::find(rest)?),
             [a, id] if a == "assets" => Route::Asset(id, None),
             [a, id, name] if a == "assets" => Route::Asset(id, Some(name)),
+            rest if let Some(route) = TransferRoute::find(rest) => Route::Transfer(route),
             [a, b, collection] if a == "utils" && b == "sort" => Route::Sort(collection),
             path if let Some(service) = SystemService::find(path) => Route::Service(service),
             [a] if a == "auth" => Route::Providers,
@@ -218,6 +222,7 @@ impl<'a> Route<'a> {
             Route::Ping => "/server/ping",
             Route::Health => "/server/health",
             Route::Info => "/server/info",
+            Route::Transfer(route) => route.pattern(),
             Route::OpenApi => "/server/specs/oas",
             Route::Ours(route) => route.pattern(),
             Route::Explain => "/tablature/explain",
@@ -244,6 +249,7 @@ impl<'a> Route<'a> {
             Route::Service(service) => service.methods(),
             Route::Files(route) => route.methods(),
             Route::Snapshot(route) => route.methods(),
+            Route::Transfer(route) => route.methods(),
             Route::Sort(_)
             | Route::OpenShare
             | Route::InviteToShare

@@ -1,6 +1,9 @@
 //! `/server/specs`: the API described for programs.
 
+use std::borrow::Cow;
+
 use super::Api;
+use super::route::Route;
 use crate::access::Context;
 use crate::server::Answer;
 
@@ -9,9 +12,21 @@ pub(super) fn openapi(api: &Api, ctx: &Context) -> Answer {
     Answer::Text("application/json; charset=utf-8", api.specs.openapi(ctx).to_string())
 }
 
+/// Whether there is a route with this method: the places of its path stand in braces.
+pub fn is_route(method: &str, pattern: &str) -> bool {
+    with_route(pattern, |route| route.takes(method)).unwrap_or(false)
+}
+
+/// The route of a pattern, with a sample in each of its places.
+fn with_route<T>(pattern: &str, look: impl Fn(Route<'_>) -> T) -> Option<T> {
+    let segments = pattern.trim_start_matches('/').split('/');
+    let path: Vec<Cow<'_, str>> =
+        segments.map(|part| if part.starts_with('{') { "sample".into() } else { part.into() }).collect();
+    Route::find(&path).map(look)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
     use std::collections::BTreeSet;
     use std::path::Path;
     use std::sync::Arc;
@@ -20,7 +35,6 @@ mod tests {
     use serde_json::Value;
     use uuid::Uuid;
 
-    use super::super::route::Route;
     use super::*;
     use crate::access::{AccessRules, Accountability};
     use crate::schema::{SourceFile, load};
@@ -40,15 +54,7 @@ mod tests {
             now: Timestamp::UNIX_EPOCH,
             request_id: Uuid::nil(),
         };
-        crate::specs::document(&ctx, "http://localhost")
-    }
-
-    /// The route of a pattern, with a sample in each of its places.
-    fn with_route<T>(pattern: &str, look: impl Fn(Route<'_>) -> T) -> Option<T> {
-        let segments = pattern.trim_start_matches('/').split('/');
-        let path: Vec<Cow<'_, str>> =
-            segments.map(|part| if part.starts_with('{') { "sample".into() } else { part.into() }).collect();
-        Route::find(&path).map(look)
+        crate::specs::document(&ctx, "http://localhost", is_route)
     }
 
     /// Every text in the sources of this room that is the pattern of a route.
@@ -70,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn every_route_is_in_the_document_and_nothing_else_is() {
+    fn every_route_is_in_the_document() {
         let document = document();
         let told: BTreeSet<(String, String)> = document["paths"]
             .as_object()
@@ -95,10 +101,5 @@ mod tests {
             }
         }
         assert_eq!(missing, Vec::<String>::new(), "routes that the document does not tell of");
-        let too_many: Vec<_> = told
-            .iter()
-            .filter(|(path, method)| !with_route(path, |route| route.takes(method)).unwrap_or(false))
-            .collect();
-        assert_eq!(too_many, Vec::<&(String, String)>::new(), "routes that are not there");
     }
 }

@@ -25,4 +25,4 @@ pub use edge::Routes;
 pub use gate::{Gate, RouteClass};
 pub use listen::Listening;
 pub use multipart::{Lent, Part, Parts};
-pub use respond::{Answer, Body, Content, status};
+pub use respond::{Answer, Attachment, Body, Content, entries, status};

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use actix_http::body::SizedStream;
+use actix_http::body::{BodyStream, SizedStream};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, LocalBoxStream};
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -25,6 +25,8 @@ pub enum Answer {
     WithStatus(StatusCode, Value),
     /// A text of this media type.
     Text(&'static str, String),
+    /// A file to keep, as it is made.
+    Attachment(Box<Attachment>),
     /// Nothing to tell.
     Empty,
     /// Nothing to tell, with status 200, where the public API does so.
@@ -70,6 +72,22 @@ impl std::fmt::Debug for Body {
     }
 }
 
+/// A file that is sent while it is made.
+pub struct Attachment {
+    /// How it may be called where it is kept.
+    pub file_name: String,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its bytes.
+    pub content: LocalBoxStream<'static, io::Result<Bytes>>,
+}
+
+impl std::fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Attachment({})", self.file_name)
+    }
+}
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 pub(super) fn answer(answer: Answer) -> HttpResponse {
@@ -79,6 +97,7 @@ pub(super) fn answer(answer: Answer) -> HttpResponse {
         Answer::Document(value) => json_bytes(StatusCode::OK, value.to_string().into_bytes()),
         Answer::WithStatus(status, value) => json_bytes(status, value.to_string().into_bytes()),
         Answer::Text(media_type, text) => HttpResponse::Ok().content_type(media_type).body(text),
+        Answer::Attachment(file) => attachment(*file),
         Answer::Empty => HttpResponse::new(StatusCode::NO_CONTENT),
         Answer::Done => HttpResponse::new(StatusCode::OK),
         Answer::Redirect(location) => redirect(StatusCode::FOUND, location),
@@ -119,6 +138,20 @@ fn tagged(mut response: HttpResponse, tag: String) -> HttpResponse {
     response
 }
 
+fn attachment(file: Attachment) -> HttpResponse {
+    let mut response =
+        HttpResponse::with_body(StatusCode::OK, BodyStream::new(file.content)).map_into_boxed_body();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
+    // A quote or a line break would end the name, or the header.
+    let is_safe = |letter: &char| !letter.is_control() && !matches!(letter, '"' | '\\' | '/');
+    let name: String = file.file_name.chars().filter(|letter| letter.is_ascii() && is_safe(letter)).collect();
+    if let Ok(value) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    response
+}
+
 fn redirect(status: StatusCode, location: String) -> HttpResponse {
     match HeaderValue::try_from(location) {
         Ok(location) => {
@@ -151,14 +184,19 @@ fn json_bytes(status: StatusCode, body: Vec<u8>) -> HttpResponse {
 
 /// `{"errors":[{"message":...,"extensions":{"code":...,...}}]}`, one entry per finding.
 fn envelope(error: &Error) -> Value {
+    json!({ "errors": entries(error) })
+}
+
+/// What a caller is told of an error: an entry per finding.
+pub fn entries(error: &Error) -> Vec<Value> {
     let entry = |error: &Error| {
         let mut extensions = error.extensions();
         extensions.insert("code".to_owned(), json!(error.code()));
         json!({ "message": error.to_string(), "extensions": extensions })
     };
     match error {
-        Error::Several(all) => json!({ "errors": all.iter().map(entry).collect::<Vec<_>>() }),
-        one => json!({ "errors": [entry(one)] }),
+        Error::Several(all) => all.iter().map(entry).collect(),
+        one => vec![entry(one)],
     }
 }
 
@@ -189,6 +227,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::UnprocessableContent { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::ServiceUnavailable { .. } | Error::StatementTimeout { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Error::InLine { cause, .. } => status(cause),
         Error::Several(all) => {
             // Findings of one request differ in what they say, rarely in kind; the gravest speaks for all.
             all.iter().map(status).max().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -205,6 +244,7 @@ fn retry_after_s(error: &Error) -> Option<u32> {
         // The same statement would take as long again, but the load that slowed it down may be gone.
         Error::StatementTimeout { .. } => Some(5),
         Error::InOperation { error, .. } => retry_after_s(error),
+        Error::InLine { cause, .. } => retry_after_s(cause),
         Error::Several(all) => all.iter().filter_map(retry_after_s).max(),
         _ => None,
     }

@@ -13,7 +13,7 @@ use moka::sync::Cache;
 
 use crate::access::Context;
 
-pub use openapi::document;
+pub use openapi::{IsRoute, document};
 pub use typescript::typescript;
 
 /// Memory that kept documents may take, in bytes.
@@ -22,6 +22,7 @@ const MOST_BYTES: u64 = 16 << 20;
 /// Documents, kept per model and set of rights.
 pub struct Specs {
     public_url: String,
+    is_route: IsRoute,
     documents: Cache<Key, Arc<str>>,
 }
 
@@ -34,13 +35,13 @@ struct Key {
 }
 
 impl Specs {
-    /// Nothing is kept yet; documents will name this address of the server.
-    pub fn new(public_url: &str) -> Self {
+    /// Nothing is kept yet; documents will name this address of the server, and routes that there are.
+    pub fn new(public_url: &str, is_route: IsRoute) -> Self {
         let documents = Cache::builder()
             .max_capacity(MOST_BYTES)
             .weigher(|_, text: &Arc<str>| u32::try_from(text.len()).unwrap_or(u32::MAX))
             .build();
-        Specs { public_url: public_url.to_owned(), documents }
+        Specs { public_url: public_url.to_owned(), is_route, documents }
     }
 
     /// The OpenAPI document of what this caller may use, as JSON.
@@ -50,6 +51,6 @@ impl Specs {
             rules: ctx.rules.id(),
             is_user: ctx.accountability.user.is_some(),
         };
-        self.documents.get_with(key, || document(ctx, &self.public_url).to_string().into())
+        self.documents.get_with(key, || document(ctx, &self.public_url, self.is_route).to_string().into())
     }
 }

@@ -289,12 +289,28 @@ pub fn claim_outbox(dialect: Dialect, before: &str, most: u32) -> Statement {
     Statement { text: text.into(), params: vec![param], columns: Arc::from(OUTBOX_COLUMNS) }
 }
 
+/// Reads the outbox rows with these numbers.
+pub fn read_outbox(dialect: Dialect, ids: &[i64]) -> Statement {
+    let (condition, params) = among(dialect, ids);
+    let columns = ["id", "event", "collection", "item", "payload", "accountability"];
+    let columns: Vec<String> = columns.iter().map(|name| quote(dialect, name).to_string()).collect();
+    let (table, id) = (quote(dialect, "tablature_outbox"), quote(dialect, "id"));
+    let text = format!("SELECT {} FROM {table} WHERE {condition} ORDER BY {id}", columns.join(","));
+    Statement { text: text.into(), params, columns: Arc::from(OUTBOX_COLUMNS) }
+}
+
 /// Removes outbox rows that were delivered.
 pub fn delete_outbox(dialect: Dialect, ids: &[i64]) -> Statement {
-    let table = quote(dialect, "tablature_outbox");
+    let (condition, params) = among(dialect, ids);
+    let text = format!("DELETE FROM {} WHERE {condition}", quote(dialect, "tablature_outbox"));
+    Statement { text: text.into(), params, columns: Arc::from([]) }
+}
+
+/// The condition that a row has one of these numbers.
+fn among(dialect: Dialect, ids: &[i64]) -> (String, Vec<Param>) {
     let id = quote(dialect, "id");
     let values: Vec<Scalar> = ids.iter().map(|id| Scalar::Int(*id)).collect();
-    let (condition, params) = match dialect {
+    match dialect {
         Dialect::Sqlite => {
             (format!("{id} IN (SELECT value FROM rarray(?1))"), vec![Param::List(ListKind::Int, values)])
         }
@@ -307,9 +323,7 @@ pub fn delete_outbox(dialect: Dialect, ids: &[i64]) -> Statement {
             let padded = values.into_iter().chain(std::iter::repeat(last)).take(count);
             (format!("{id} IN ({})", vec!["?"; count].join(",")), padded.map(Param::Value).collect())
         }
-    };
-    let text = format!("DELETE FROM {table} WHERE {condition}");
-    Statement { text: text.into(), params, columns: Arc::from([]) }
+    }
 }
 
 const IDEMPOTENCY: (&str, &[(&str, ColumnType)]) = (

@@ -201,6 +201,14 @@ const subjects = {
     await admin.request(s.deleteItem('articles', article.id));
   },
 
+  async files() {
+    const form = new FormData();
+    form.append('file', new Blob(['name\nimported\n'], { type: 'text/csv' }), 'topics.csv');
+    await admin.request(s.utilsImport('topics', form));
+    const found = await admin.request(s.readItems('topics', { filter: { name: { _eq: 'imported' } } }));
+    assert.equal(found.length, 1);
+  },
+
   async history() {
     const { id } = await admin.request(s.createItem('topics', { name: 'of history' }));
     const filter = { collection: { _eq: 'topics' }, item: { _eq: String(id) } };

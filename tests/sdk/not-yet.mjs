@@ -27,5 +27,5 @@ export const notYet = {
     ...nine('Notification'), ...nine('Translation'), 'readSettings', 'updateSettings', 'readExtensions', 'updateExtension',
     'deleteExtension', 'clearCache', 'randomString', 'readUserPermissions', 'readItemPermissions', 'readPolicyGlobals',
     'readRolesMe', 'registerUser', 'registerUserVerify'),
-  ...of('import and export', 'utilsImport', 'utilsImportBatch', 'utilsExport'),
+  ...of('import of several collections at once, and export to a file', 'utilsImportBatch', 'utilsExport'),
 };

@@ -4,6 +4,8 @@ use super::level::{Level, NONE};
 use crate::error::{Error, Result};
 use crate::query::{Document, ReadPlan};
 
+const DATA: &[u8] = b"\"data\":";
+
 /// Counts beside the list.
 #[derive(Debug, Default, Clone, Copy)]
 pub(in crate::db) struct Counts {
@@ -15,7 +17,6 @@ pub(in crate::db) struct Counts {
 ///
 /// Fails with `Forbidden` where one item is asked for and there is none.
 pub(in crate::db) fn assemble(plan: &ReadPlan, mut levels: Vec<Level>, counts: Counts) -> Result<Vec<u8>> {
-    const DATA: &[u8] = b"\"data\":";
     let root =
         levels.first().ok_or_else(|| Error::internal(anyhow::anyhow!("a read plan without levels")))?;
     let size: usize = levels.iter().map(|level| level.bytes.len()).sum();
@@ -48,6 +49,35 @@ pub(in crate::db) fn assemble(plan: &ReadPlan, mut levels: Vec<Level>, counts: C
     }
     write_meta(counts, &mut out);
     Ok(out)
+}
+
+/// Rows of the first level in one piece of a read that is handed on piece by piece.
+pub(in crate::db) const ROWS_PER_PIECE: usize = 500;
+
+/// A piece of a read as a JSON list, whatever the document would be.
+pub(in crate::db) fn piece(plan: &ReadPlan, mut levels: Vec<Level>) -> Vec<u8> {
+    let mut out = vec![b'['];
+    if let ([_], [_]) = (plan.nodes.as_slice(), levels.as_slice()) {
+        let root = levels.swap_remove(0);
+        out.extend_from_slice(&root.bytes);
+    } else {
+        for row in 0..levels.first().map_or(0, |root| root.rows.len()) {
+            if row > 0 {
+                out.push(b',');
+            }
+            write_row(plan, &levels, 0, row, &mut out);
+        }
+    }
+    out.push(b']');
+    out
+}
+
+/// The list in the finished members of an answer without counts.
+pub(in crate::db) fn list_of(mut members: Vec<u8>) -> Vec<u8> {
+    if members.starts_with(DATA) {
+        members.drain(..DATA.len());
+    }
+    members
 }
 
 /// Writes `,"meta":{...}` where something was counted.

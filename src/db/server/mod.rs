@@ -13,11 +13,12 @@ use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use sqlx::database::HasStatementCache;
 use sqlx::{AssertSqlSafe, Connection as _, Executor, IntoArguments};
+use tokio::sync::mpsc;
 
 use self::pool::{Pool, Pooled};
 use super::cell::{Cell, RowView};
 use super::json::aggregate::AggregateWriter;
-use super::json::document::{self, Counts};
+use super::json::document::{self, Counts, ROWS_PER_PIECE};
 use super::json::level::{KeySet, Level, LevelWriter};
 use super::meter::Meter;
 use super::row_security::Reach;
@@ -211,6 +212,85 @@ where
                 return result;
             }
         }
+    }
+
+    /// See `Database::read_pieces`. The connection is closed afterwards, whose rows nobody may have read to their end.
+    pub(super) async fn read_pieces(
+        &self,
+        plan: &Plan,
+        statements: &ReadStatements,
+        pieces: mpsc::Sender<JsonBytes>,
+    ) -> Result<()> {
+        let plan = match plan {
+            Plan::Items(plan) => plan,
+            Plan::Aggregate(_) => {
+                let members = self.read_json(plan, statements).await?;
+                let _ = pieces.send(document::list_of(members)).await;
+                return Ok(());
+            }
+        };
+        let Some((first, below)) = statements.levels.split_first() else { return Ok(()) };
+        let mut opened = self.begin().await?;
+        let connection = opened.connection.get()?;
+        plain(connection, S::UNLIMITED, &self.shared).await?;
+        let start = Instant::now();
+        let arguments = S::bind(&first.params, &[])?;
+        let mut found =
+            connection.fetch(sqlx::query_with::<S, _>(AssertSqlSafe(first.text.clone()), arguments));
+        let mut is_over = false;
+        while !is_over {
+            let mut key_sets: Vec<KeySet> = plan.nodes.iter().map(|_| KeySet::default()).collect();
+            let mut writer = LevelWriter::new(plan, 0, &mut key_sets);
+            let mut count = 0;
+            while count < ROWS_PER_PIECE && !is_over {
+                let row = found.try_next().await;
+                match row.map_err(|error| translate::<S>(error, &self.shared.settings))? {
+                    Some(row) => {
+                        writer.push(&row)?;
+                        count += 1;
+                    }
+                    None => is_over = true,
+                }
+            }
+            let mut levels = vec![writer.finish()];
+            if count == 0 {
+                break;
+            }
+            if !below.is_empty() {
+                // Rows are still coming in over the first connection.
+                let mut second = self.shared.pool.acquire().await?;
+                self.read_below(second.get()?, plan, below, key_sets, &mut levels).await?;
+                second.release();
+            }
+            if pieces.send(document::piece(plan, levels)).await.is_err() {
+                break;
+            }
+        }
+        self.shared.meter.record(1, start);
+        Ok(())
+    }
+
+    /// The levels below the first, for the rows of one piece.
+    async fn read_below(
+        &self,
+        connection: &mut S::Connection,
+        plan: &ReadPlan,
+        statements: &[Statement],
+        mut key_sets: Vec<KeySet>,
+        levels: &mut Vec<Level>,
+    ) -> Result<()> {
+        for (position, statement) in statements.iter().enumerate() {
+            let position = position + 1;
+            if key_sets[position].is_empty() {
+                levels.push(Level::default());
+                continue;
+            }
+            let mut writer = LevelWriter::new(plan, position, &mut key_sets);
+            let parent_keys = writer.parent_keys();
+            each(connection, statement, &parent_keys, &self.shared, |row| writer.push(row)).await?;
+            levels.push(writer.finish());
+        }
+        Ok(())
     }
 
     /// Opens a transaction; a connection that was lost while it lay idle is replaced.

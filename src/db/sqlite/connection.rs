@@ -57,6 +57,13 @@ pub(super) fn open_reader(options: &Options) -> Result<Connection> {
     Ok(connection)
 }
 
+/// A reader for long reads: pages of the file that it has read are not counted among the memory of the process.
+pub(super) fn open_streaming(options: &Options) -> Result<Connection> {
+    let connection = open_reader(options)?;
+    connection.pragma_update(None, "mmap_size", 0).map_err(error::translate)?;
+    Ok(connection)
+}
+
 pub(super) fn open_writer(options: &Options) -> Result<Connection> {
     if let Some(folder) = options.path.parent() {
         std::fs::create_dir_all(folder).map_err(crate::error::Error::internal)?;

@@ -11,13 +11,15 @@ mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
 
 use super::meter::Meter;
 use super::{JsonBytes, Row, Settings, Transaction};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::Plan;
 use crate::sql::{ReadStatements, Statement};
 pub(super) use writer::SqliteTransaction;
@@ -63,6 +65,30 @@ impl SqliteDatabase {
         }
         let (plan, statements, meter) = (plan.clone(), statements.clone(), shared.meter.clone());
         shared.readers.run(move |connection| rows::read_json(connection, &plan, &statements, &meter)).await
+    }
+
+    /// On a thread and a connection of its own, so that a slow reader holds up nobody.
+    pub(super) async fn read_pieces(
+        &self,
+        plan: &Arc<Plan>,
+        statements: &Arc<ReadStatements>,
+        pieces: mpsc::Sender<JsonBytes>,
+    ) -> Result<()> {
+        let (plan, statements, options) = (plan.clone(), statements.clone(), self.shared.options.clone());
+        let meter = self.shared.meter.clone();
+        let (reply, answer) = oneshot::channel();
+        let run = move || {
+            let result = connection::open_streaming(&options).and_then(|mut connection| {
+                let start = Instant::now();
+                let result = rows::read_pieces(&mut connection, &plan, &statements, &meter, &pieces);
+                meter.record(1, start);
+                result
+            });
+            // Nobody waits any more: nobody is told.
+            let _ = reply.send(result);
+        };
+        thread::Builder::new().name("sqlite-stream".to_owned()).spawn(run).map_err(Error::internal)?;
+        answer.await.map_err(|_| Error::internal(anyhow::anyhow!("a read of the database panicked")))?
     }
 
     pub(super) async fn rows(&self, statement: &Statement) -> Result<Vec<Row>> {

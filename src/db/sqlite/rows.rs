@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{CachedStatement, Connection};
+use tokio::sync::mpsc;
 
 use super::error::translate;
 use crate::db::cell::{Cell, RowView};
 use crate::db::json::aggregate::AggregateWriter;
-use crate::db::json::document::{self, Counts};
+use crate::db::json::document::{self, Counts, ROWS_PER_PIECE};
 use crate::db::json::level::{KeySet, Level, LevelWriter};
 use crate::db::meter::Meter;
 use crate::db::{JsonBytes, Row};
@@ -251,6 +252,65 @@ fn read_items(
         *run += 1;
     }
     Ok(levels)
+}
+
+/// Reads in one snapshot and hands on rows a few at a time; see `Database::read_pieces`. Blocks while nobody takes them.
+pub(super) fn read_pieces(
+    connection: &mut Connection,
+    plan: &Plan,
+    statements: &ReadStatements,
+    meter: &Meter,
+    pieces: &mpsc::Sender<JsonBytes>,
+) -> Result<()> {
+    let snapshot = Snapshot::begin(connection)?;
+    let connection = snapshot.0;
+    let plan = match plan {
+        Plan::Items(plan) => plan,
+        Plan::Aggregate(_) => {
+            let members = read_json_inside(connection, plan, statements, meter)?;
+            let _ = pieces.blocking_send(document::list_of(members));
+            return Ok(());
+        }
+    };
+    let Some((first, below)) = statements.levels.split_first() else { return Ok(()) };
+    let mut lists = Lists::new();
+    let mut prepared = connection.prepare_cached(&first.text).map_err(translate)?;
+    bind(&mut prepared, &first.params, &[], &mut lists)?;
+    let mut rows = prepared.raw_query();
+    let mut is_over = false;
+    while !is_over {
+        let mut key_sets: Vec<KeySet> = plan.nodes.iter().map(|_| KeySet::default()).collect();
+        let mut writer = LevelWriter::new(plan, 0, &mut key_sets);
+        let mut count = 0;
+        while count < ROWS_PER_PIECE && !is_over {
+            match rows.next().map_err(translate)? {
+                Some(row) => {
+                    writer.push(row)?;
+                    count += 1;
+                }
+                None => is_over = true,
+            }
+        }
+        let mut levels = vec![writer.finish()];
+        if count == 0 {
+            break;
+        }
+        for (position, statement) in below.iter().enumerate() {
+            let position = position + 1;
+            if key_sets[position].is_empty() {
+                levels.push(Level::default());
+                continue;
+            }
+            let mut writer = LevelWriter::new(plan, position, &mut key_sets);
+            let parent_keys = writer.parent_keys();
+            each(connection, statement, &parent_keys, |row| writer.push(row))?;
+            levels.push(writer.finish());
+        }
+        if pieces.blocking_send(document::piece(plan, levels)).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub fn parse_object(object: &Map<String, Value>, limits: &QueryLimits) -> Result
             "meta" => query.meta = parse_meta(value, limits)?,
             "version" if !is_blank(value) && value != "main" => query.version = Some(text(value, name)?),
             "versionRaw" => query.version_raw = parse_flag(value, name)?,
-            "export" if !is_blank(value) => return Err(Error::query("\"export\" is not supported")),
+            "export" if !is_blank(value) => query.export = Some(text(value, name)?),
             _ => {}
         }
     }

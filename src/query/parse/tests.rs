@@ -145,7 +145,7 @@ fn bodies_and_unknown_parameters() {
     assert_eq!(query.limit, Some(2));
     assert_eq!(query.search.as_deref(), Some("12"));
     assert_eq!(parse("access_token=x&backlink=false&export=&version="), Query::default());
-    refused("export=csv", "\"export\" is not supported");
+    assert_eq!(parse("export=csv").export.as_deref(), Some("csv"));
     let version = parse("version=draft&versionRaw=true");
     assert_eq!((version.version.as_deref(), version.version_raw), (Some("draft"), true));
     refused("versionRaw=maybe", "\"versionRaw\" must be true or false");

@@ -16,9 +16,12 @@ use crate::yaml::{self, Node};
 
 const FILES: &[(&str, &str)] = &[
     ("fixed/auth.yaml", include_str!("fixed/auth.yaml")),
+    ("fixed/files.yaml", include_str!("fixed/files.yaml")),
+    ("fixed/schema.yaml", include_str!("fixed/schema.yaml")),
     ("fixed/server.yaml", include_str!("fixed/server.yaml")),
     ("fixed/shares.yaml", include_str!("fixed/shares.yaml")),
     ("fixed/system.yaml", include_str!("fixed/system.yaml")),
+    ("fixed/tablature.yaml", include_str!("fixed/tablature.yaml")),
     ("fixed/users.yaml", include_str!("fixed/users.yaml")),
     ("fixed/utils.yaml", include_str!("fixed/utils.yaml")),
 ];

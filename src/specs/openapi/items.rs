@@ -11,28 +11,9 @@ use crate::schema::{Collection, CollectionId};
 /// What a segment of a path may hold as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.').remove(b'~');
 
-/// System collections whose items are only read over their routes.
-const READ_ONLY: &[&str] = &["directus_activity", "directus_revisions", "directus_files"];
-/// System collections whose items are made, changed and removed over their routes, too.
-const WRITABLE: &[&str] = &[
-    "directus_access",
-    "directus_comments",
-    "directus_dashboards",
-    "directus_flows",
-    "directus_folders",
-    "directus_notifications",
-    "directus_operations",
-    "directus_panels",
-    "directus_permissions",
-    "directus_policies",
-    "directus_presets",
-    "directus_roles",
-    "directus_settings",
-    "directus_shares",
-    "directus_translations",
-    "directus_users",
-    "directus_versions",
-];
+/// System collections that have no routes like the others.
+const OTHERS: &[&str] =
+    &["directus_collections", "directus_extensions", "directus_fields", "directus_relations"];
 
 /// Parameters of reads of many items.
 const OF_LISTS: &[&str] = &[
@@ -57,12 +38,10 @@ const OF_ITEMS: &[&str] = &["fields", "deep", "alias", "version"];
 pub(super) fn add(ctx: &Context, schemas: &mut Schemas<'_>, paths: &mut Map<String, Value>) {
     for (id, collection) in ctx.schema.collections() {
         let own_route = collection.name.strip_prefix("directus_").filter(|_| collection.is_system());
-        let writes = match own_route {
-            Some(_) if READ_ONLY.contains(&&*collection.name) => false,
-            Some(_) if WRITABLE.contains(&&*collection.name) => true,
-            Some(_) => continue,
-            None => collection.key().is_some(),
-        };
+        if OTHERS.contains(&&*collection.name) {
+            continue;
+        }
+        let writes = collection.key().is_some();
         let path = match own_route {
             Some(name) => format!("/{name}"),
             None => format!("/items/{}", utf8_percent_encode(&collection.name, SEGMENT)),
@@ -180,9 +159,7 @@ impl Group<'_> {
             operation.answer("204", "Removed", None);
             methods.insert("delete".to_owned(), operation.finish(true));
         }
-        if !methods.is_empty() {
-            paths.insert(path.clone(), Value::Object(methods));
-        }
+        insert(paths, path, methods);
     }
 
     fn add_item(&self, schemas: &mut Schemas<'_>, paths: &mut Map<String, Value>) {
@@ -207,14 +184,22 @@ impl Group<'_> {
             operation.answer("204", "Removed", None);
             methods.insert("delete".to_owned(), operation.finish(true));
         }
-        if !methods.is_empty() {
-            paths.insert(path, Value::Object(methods));
-        }
+        insert(paths, &path, methods);
     }
 
     fn written(&self, operation: &mut Operation, data: Value) {
         operation.data("What was written, as far as it may be read", data);
         operation.answer("204", "Written, and nothing of it may be read", None);
+    }
+}
+
+/// Adds methods to a path. Those that are described already are more special.
+fn insert(paths: &mut Map<String, Value>, path: &str, methods: Map<String, Value>) {
+    let known = paths.entry(path).or_insert_with(|| json!({}));
+    for (method, operation) in methods {
+        if known.get(&method).is_none() {
+            known[&method] = operation;
+        }
     }
 }
 

@@ -17,8 +17,11 @@ use schemas::Schemas;
 /// Version of what the document describes; that of the program is told to nobody here, since visitors may read this.
 const VERSION: &str = "1.0.0";
 
+/// Tells whether there is a route: a method in upper case, a path whose places stand in braces.
+pub type IsRoute = fn(&str, &str) -> bool;
+
 /// Describes every route, collection and field that the caller of this context may use.
-pub fn document(ctx: &Context, public_url: &str) -> Value {
+pub fn document(ctx: &Context, public_url: &str, is_route: IsRoute) -> Value {
     let mut schemas = Schemas::new(ctx);
     let mut paths = Map::new();
     for (path, operations) in fixed::paths() {
@@ -32,6 +35,12 @@ pub fn document(ctx: &Context, public_url: &str) -> Value {
         }
     }
     items::add(ctx, &mut schemas, &mut paths);
+    for (path, methods) in &mut paths {
+        if let Some(methods) = methods.as_object_mut() {
+            methods.retain(|method, _| is_route(&method.to_uppercase(), path));
+        }
+    }
+    paths.retain(|_, methods| methods.as_object().is_some_and(|methods| !methods.is_empty()));
     paths.sort_keys();
     let mut components = schemas.finish();
     components.extend(fixed::schemas());
@@ -183,7 +192,7 @@ mod tests {
 
     #[test]
     fn items_are_described_field_by_field() {
-        let document = document(&context(AccessRules::Everything), "http://localhost");
+        let document = document(&context(AccessRules::Everything), "http://localhost", |_, _| true);
         let schemas = &document["components"]["schemas"];
         let articles = &schemas["ItemsArticles"]["properties"];
         assert_eq!(articles["id"], json!({ "type": "integer", "readOnly": true }));
@@ -206,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_may_not_be_used_is_not_there() {
-        let document = document(&context(AccessRules::Nothing), "http://localhost");
+        let document = document(&context(AccessRules::Nothing), "http://localhost", |_, _| true);
         let paths = document["paths"].as_object().expect("paths");
         assert!(paths.contains_key("/server/ping") && paths.contains_key("/auth/login"));
         assert!(
@@ -219,7 +228,7 @@ mod tests {
     #[test]
     fn nothing_refers_to_what_is_missing() {
         for rules in [AccessRules::Everything, AccessRules::Nothing] {
-            let document = document(&context(rules), "http://localhost");
+            let document = document(&context(rules), "http://localhost", |_, _| true);
             let mut named = Vec::new();
             references(&document, &mut named);
             let schemas = document["components"]["schemas"].as_object().expect("schemas");

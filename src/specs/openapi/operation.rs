@@ -157,6 +157,7 @@ pub(super) fn responses() -> Value {
         ("UnprocessableContent", "The request is well formed and cannot be done"),
         ("RequestsExceeded", "Too many requests; `Retry-After` tells when to come back"),
         ("HeadersTooLarge", "The headers are larger than the server takes"),
+        ("RangeNotSatisfiable", "The file has no such part"),
         ("PreconditionFailed", "The item is no longer what `If-Match` says"),
         ("ServiceUnavailable", "Something the server needs is away; `Retry-After` tells when to come back"),
     ];

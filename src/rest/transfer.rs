@@ -1,0 +1,226 @@
+//! Items as files: `export=` on reads, `/utils/import`, and how far transfers are.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use futures::StreamExt as _;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::Api;
+use crate::access::Context;
+use crate::error::{Error, Result};
+use crate::query::{Query, Selection, parse};
+use crate::server::{Answer, Attachment, Call, entries};
+use crate::transfer::{Format, Imported, Job, Mode, one_file};
+
+/// A route of this file, with what its path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TransferRoute<'a> {
+    /// `/utils/import/{collection}`
+    Import(&'a str),
+    /// `/tablature/transfers`
+    List,
+    /// `/tablature/transfers/{id}`
+    One(&'a str),
+}
+
+impl<'a> TransferRoute<'a> {
+    /// The route of a path.
+    pub(super) fn find(path: &'a [Cow<'a, str>]) -> Option<Self> {
+        match path {
+            [a, b, collection] if a == "utils" && b == "import" => Some(TransferRoute::Import(collection)),
+            [a, b] if a == "tablature" && b == "transfers" => Some(TransferRoute::List),
+            [a, b, id] if a == "tablature" && b == "transfers" => Some(TransferRoute::One(id)),
+            _ => None,
+        }
+    }
+
+    /// How logs and figures call it.
+    pub(super) fn pattern(self) -> &'static str {
+        match self {
+            TransferRoute::Import(_) => "/utils/import/{collection}",
+            TransferRoute::List => "/tablature/transfers",
+            TransferRoute::One(_) => "/tablature/transfers/{id}",
+        }
+    }
+
+    /// Its methods, as `Allow` lists them.
+    pub(super) fn methods(self) -> &'static str {
+        match self {
+            TransferRoute::Import(_) => "POST",
+            TransferRoute::List | TransferRoute::One(_) => "GET, HEAD",
+        }
+    }
+}
+
+pub(super) async fn answer(
+    api: &Api,
+    call: &mut Call<'_>,
+    ctx: &Context,
+    route: TransferRoute<'_>,
+) -> Result<Answer> {
+    match route {
+        TransferRoute::Import(collection) => import(api, call, ctx, collection).await,
+        // Visitors have begun nothing.
+        _ if ctx.accountability.user.is_none() => Err(Error::Forbidden),
+        TransferRoute::List => Ok(Answer::Document(json!({ "data": api.transfers.list(ctx) }))),
+        TransferRoute::One(id) => {
+            let found = api.transfers.find(ctx, id).ok_or(Error::Forbidden)?;
+            Ok(Answer::Document(json!({ "data": found })))
+        }
+    }
+}
+
+/// How an import is to be done.
+struct Options {
+    mode: Mode,
+    is_background: bool,
+}
+
+impl Options {
+    fn read(call: &Call<'_>) -> Result<Self> {
+        let mut options = Options { mode: Mode::AllOrNothing, is_background: false };
+        for (name, value) in call.parameters()? {
+            match (name.as_str(), value.as_str()) {
+                ("mode", mode) => {
+                    options.mode = Mode::find(mode)
+                        .ok_or_else(|| Error::query("\"mode\" is either all-or-nothing or skip-bad"))?;
+                }
+                ("background", "true" | "1" | "") => options.is_background = true,
+                ("background", "false" | "0") => options.is_background = false,
+                ("background", _) => return Err(Error::query("\"background\" is either true or false")),
+                _ => {}
+            }
+        }
+        Ok(options)
+    }
+}
+
+async fn import(api: &Api, call: &mut Call<'_>, ctx: &Context, collection: &str) -> Result<Answer> {
+    let options = Options::read(call)?;
+    // Whoever may not is told so before anything is sent.
+    api.items.may_import(ctx, collection)?;
+    let file = receive(call, api.transfers.most_bytes).await?;
+    if options.is_background {
+        let job = api.transfers.begin("import", ctx, collection);
+        let answer = json!({ "data": { "id": job.id } });
+        let (items, transfers) = (api.items.clone(), api.transfers.clone());
+        let (ctx, collection) = (ctx.clone(), collection.to_owned());
+        tokio::spawn(async move {
+            let progress = job.progress.clone();
+            let done = transfers.import(&items, &ctx, &collection, file, options.mode, progress).await;
+            finish(&job, &collection, done);
+        });
+        return Ok(Answer::WithStatus(StatusCode::ACCEPTED, answer));
+    }
+    let done = api.transfers.import(&api.items, ctx, collection, file, options.mode, Arc::default()).await?;
+    match options.mode {
+        Mode::AllOrNothing => Ok(Answer::Done),
+        Mode::SkipBad => Ok(Answer::Document(json!({ "data": told(&done) }))),
+    }
+}
+
+fn told(done: &Imported) -> Value {
+    let errors: Vec<Value> = done.faults.iter().flat_map(entries).collect();
+    json!({ "written": done.written, "refused": done.refused, "errors": errors })
+}
+
+/// Notes how a transfer in the background ended, for whoever asks and in the log.
+fn finish(job: &Job, collection: &str, done: Result<Imported>) {
+    match done {
+        Ok(done) => {
+            tracing::info!(transfer = %job.id, collection, written = done.written, refused = done.refused, "imported");
+            let mut outcome = told(&done);
+            outcome["state"] = json!("done");
+            job.end(outcome);
+        }
+        Err(error) => {
+            tracing::warn!(transfer = %job.id, collection, %error, "an import failed");
+            job.end(json!({ "state": "failed", "written": 0, "errors": entries(&error) }));
+        }
+    }
+}
+
+/// The file of a form, into a temporary file. Other parts say nothing.
+async fn receive(call: &mut Call<'_>, most_bytes: u64) -> Result<(Format, File)> {
+    if !call.is_multipart() {
+        let media_type = call.header("content-type").unwrap_or_default().chars().take(100).collect();
+        return Err(Error::UnsupportedMediaType { media_type });
+    }
+    let mut parts = call.parts();
+    while let Some(mut part) = parts.next().await? {
+        if part.file_name.is_none() {
+            part.text(1 << 16).await?;
+            continue;
+        }
+        let format = Format::of_file(part.content_type.as_deref(), part.file_name.as_deref());
+        let format = format.ok_or_else(|| Error::UnsupportedMediaType {
+            media_type: part.content_type.clone().unwrap_or_default().chars().take(100).collect(),
+        })?;
+        let mut file = tempfile::tempfile().map_err(Error::internal)?;
+        let mut size = 0;
+        while let Some(piece) = part.piece().await? {
+            size += piece.len() as u64;
+            if size > most_bytes {
+                return Err(Error::LimitExceeded { limit: "IMPORT_MAX_SIZE", most: most_bytes });
+            }
+            // Into the cache of the system, which is faster than handing it to another thread.
+            file.write_all(&piece).map_err(Error::internal)?;
+        }
+        return Ok((format, file));
+    }
+    Err(Error::payload("the form has no file."))
+}
+
+/// The file that `export` in the URL asks for; `None` when there is no such parameter.
+pub(super) async fn exported(
+    api: &Api,
+    call: &Call<'_>,
+    ctx: &Context,
+    collection: &str,
+    selection: &Selection,
+) -> Result<Option<Answer>> {
+    if !call.raw_parameters().contains("export") {
+        return Ok(None);
+    }
+    let mut query = parse::parse_string(call.raw_parameters(), &api.limits)?;
+    let Some(format) = query.export.take() else { return Ok(None) };
+    file(api, call, ctx, collection, selection, query, &format).await.map(Some)
+}
+
+/// What a read finds, as a file of this format.
+pub(super) async fn file(
+    api: &Api,
+    call: &Call<'_>,
+    ctx: &Context,
+    collection: &str,
+    selection: &Selection,
+    query: Query,
+    format: &str,
+) -> Result<Answer> {
+    let known = || Format::ALL.map(Format::name).join(", ");
+    let format = Format::find(format)
+        .ok_or_else(|| Error::query(format_args!("\"export\" is none of {}", known())))?;
+    let content = match selection {
+        Selection::Query => {
+            let file = api.transfers.export(&api.items, ctx, collection, query, format).await?;
+            file.into_stream().boxed_local()
+        }
+        one => {
+            let item = api.items.read_one(ctx, collection, one.clone(), query).await?;
+            // A single object is JSON by itself; every other format has rows.
+            let bytes = match (format, item) {
+                (Format::Json, item @ Value::Object(_)) => item.to_string().into_bytes(),
+                (format, item) => one_file(format, item)?,
+            };
+            futures::stream::iter([Ok(bytes.into())]).boxed_local()
+        }
+    };
+    let date = TimeZone::UTC.to_datetime(call.now).strftime("%Y-%m-%dT%H-%M-%S");
+    let file_name = format!("{collection} {date}.{}", format.name());
+    Ok(Answer::Attachment(Box::new(Attachment { file_name, content_type: format.content_type(), content })))
+}
