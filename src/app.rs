@@ -94,7 +94,7 @@ impl App {
         let api = Arc::new(Api {
             items,
             auth,
-            files,
+            files: Arc::new(files),
             providers: Providers::new(&config.providers, &config.server.public_url, &secret, outbound)?,
             mailer: Mailer::new(&config.email)
                 .map_err(|problem| Error::internal(anyhow::anyhow!(problem)))?,

@@ -46,7 +46,10 @@ pub(super) async fn list(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &s
             if singleton {
                 return read_one(api, call, ctx, name, Selection::Singleton).await;
             }
-            if let Some(answer) = transfer::exported(api, call, ctx, name, &Selection::Query).await? {
+            if transfer::is_asked_for(call)
+                && let Some(answer) =
+                    Box::pin(transfer::exported(api, call, ctx, name, &Selection::Query)).await?
+            {
                 return Ok(answer);
             }
             api.items.read_url(ctx, name, Selection::Query, call.raw_parameters()).await.map(Answer::Members)
@@ -85,7 +88,9 @@ async fn read_one(
     name: &str,
     selection: Selection,
 ) -> Result<Answer> {
-    if let Some(answer) = transfer::exported(api, call, ctx, name, &selection).await? {
+    if transfer::is_asked_for(call)
+        && let Some(answer) = Box::pin(transfer::exported(api, call, ctx, name, &selection)).await?
+    {
         return Ok(answer);
     }
     let members = api.items.read_url(ctx, name, selection, call.raw_parameters()).await?;
@@ -166,7 +171,7 @@ async fn search(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Re
         other => other,
     };
     if let Some(format) = query.export.take() {
-        return transfer::file(api, call, ctx, name, &selection, query, &format).await;
+        return Box::pin(transfer::file(api, call, ctx, name, &selection, query, &format)).await;
     }
     api.items.read(ctx, name, selection, query).await.map(Answer::Members)
 }

@@ -52,7 +52,7 @@ pub struct Api {
     /// Rows.
     pub items: Arc<ItemsService>,
     /// Files.
-    pub files: Files,
+    pub files: Arc<Files>,
     /// Who is there.
     pub auth: Authenticator,
     /// Who signs people in beside us.

@@ -6,22 +6,26 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
+use bytes::Bytes;
 use futures::StreamExt as _;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::Api;
-use crate::access::Context;
+use crate::access::{Action, Context};
 use crate::error::{Error, Result};
+use crate::files::{Said, Source};
 use crate::query::{Query, Selection, parse};
-use crate::server::{Answer, Attachment, Call, entries};
-use crate::transfer::{Format, Imported, Job, Mode, one_file};
+use crate::server::{Answer, Attachment, Call, entries, object};
+use crate::transfer::{FileStream, Format, Imported, Job, Mode, one_file};
 
 /// A route of this file, with what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TransferRoute<'a> {
     /// `/utils/import/{collection}`
     Import(&'a str),
+    /// `/utils/export/{collection}`
+    Export(&'a str),
     /// `/tablature/transfers`
     List,
     /// `/tablature/transfers/{id}`
@@ -33,6 +37,7 @@ impl<'a> TransferRoute<'a> {
     pub(super) fn find(path: &'a [Cow<'a, str>]) -> Option<Self> {
         match path {
             [a, b, collection] if a == "utils" && b == "import" => Some(TransferRoute::Import(collection)),
+            [a, b, collection] if a == "utils" && b == "export" => Some(TransferRoute::Export(collection)),
             [a, b] if a == "tablature" && b == "transfers" => Some(TransferRoute::List),
             [a, b, id] if a == "tablature" && b == "transfers" => Some(TransferRoute::One(id)),
             _ => None,
@@ -43,6 +48,7 @@ impl<'a> TransferRoute<'a> {
     pub(super) fn pattern(self) -> &'static str {
         match self {
             TransferRoute::Import(_) => "/utils/import/{collection}",
+            TransferRoute::Export(_) => "/utils/export/{collection}",
             TransferRoute::List => "/tablature/transfers",
             TransferRoute::One(_) => "/tablature/transfers/{id}",
         }
@@ -51,7 +57,7 @@ impl<'a> TransferRoute<'a> {
     /// Its methods, as `Allow` lists them.
     pub(super) fn methods(self) -> &'static str {
         match self {
-            TransferRoute::Import(_) => "POST",
+            TransferRoute::Import(_) | TransferRoute::Export(_) => "POST",
             TransferRoute::List | TransferRoute::One(_) => "GET, HEAD",
         }
     }
@@ -65,6 +71,7 @@ pub(super) async fn answer(
 ) -> Result<Answer> {
     match route {
         TransferRoute::Import(collection) => import(api, call, ctx, collection).await,
+        TransferRoute::Export(collection) => export(api, call, ctx, collection).await,
         // Visitors have begun nothing.
         _ if ctx.accountability.user.is_none() => Err(Error::Forbidden),
         TransferRoute::List => Ok(Answer::Document(json!({ "data": api.transfers.list(ctx) }))),
@@ -124,6 +131,67 @@ async fn import(api: &Api, call: &mut Call<'_>, ctx: &Context, collection: &str)
     }
 }
 
+/// `{"format":...,"query":{...},"file":{...}}`: makes a file of the library behind the answer.
+async fn export(api: &Api, call: &mut Call<'_>, ctx: &Context, collection: &str) -> Result<Answer> {
+    let mut body = object(call.json().await?)?;
+    let format = match body.get("format") {
+        Some(Value::String(format)) => format.clone(),
+        _ => return Err(Error::payload("\"format\" must be a text.")),
+    };
+    let needed = |name: &str| Error::payload(format_args!("\"{name}\" must be an object."));
+    let query = match body.remove("query") {
+        Some(Value::Object(query)) => parse::parse_object(&query, &api.limits)?,
+        _ => return Err(needed("query")),
+    };
+    let Some(Value::Object(file)) = body.remove("file") else { return Err(needed("file")) };
+    let library = api.files.library(&api.items);
+    library.may(ctx, Action::Create, &file)?;
+    let job = api.transfers.begin("export", ctx, collection);
+    let Some(format) = Format::find(&format) else {
+        // The public API answers so, too; whoever looks at the transfer learns why there is no file.
+        let error = Error::payload("\"format\" is none of csv, json, xml, yaml, xlsx.");
+        job.end(json!({ "state": "failed", "errors": entries(&error) }));
+        return Ok(Answer::Empty);
+    };
+    // What may not be read is told at once.
+    let rows = api.transfers.export(&api.items, ctx, collection, query, format).await?;
+    let name = file_name(collection, format, call);
+    let (items, files) = (api.items.clone(), api.files.clone());
+    let ctx = ctx.clone();
+    // On this thread, where requests live: content comes in as it does from them.
+    actix_web::rt::spawn(async move {
+        let said = Said { file_name: Some(name.clone()), content_type: Some(format.media_type().to_owned()) };
+        let mut rows = Rows(rows);
+        let mut payload = file;
+        payload.entry("title").or_insert_with(|| json!(name));
+        let library = files.library(&items);
+        let done = match library.take(&ctx, payload, said, &mut rows).await {
+            Ok(upload) => library.create(&ctx, vec![upload], Query::default()).await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(_) => {
+                tracing::info!(transfer = %job.id, "exported");
+                job.end(json!({ "state": "done" }));
+            }
+            Err(error) => {
+                tracing::warn!(transfer = %job.id, %error, "an export failed");
+                job.end(json!({ "state": "failed", "errors": entries(&error) }));
+            }
+        }
+    });
+    Ok(Answer::Empty)
+}
+
+/// A file that is made, as the content of one that is kept.
+struct Rows(FileStream);
+
+impl Source for Rows {
+    async fn piece(&mut self) -> Result<Option<Bytes>> {
+        self.0.next().await
+    }
+}
+
 fn told(done: &Imported) -> Value {
     let errors: Vec<Value> = done.faults.iter().flat_map(entries).collect();
     json!({ "written": done.written, "refused": done.refused, "errors": errors })
@@ -176,6 +244,17 @@ async fn receive(call: &mut Call<'_>, most_bytes: u64) -> Result<(Format, File)>
     Err(Error::payload("the form has no file."))
 }
 
+/// How a file of items is called.
+fn file_name(collection: &str, format: Format, call: &Call<'_>) -> String {
+    let date = TimeZone::UTC.to_datetime(call.now).strftime("%Y-%m-%dT%H-%M-%S");
+    format!("{collection} {date}.{}", format.name())
+}
+
+/// Whether the URL may ask for a file. The way to one is long, and other reads shall not carry its room about.
+pub(super) fn is_asked_for(call: &Call<'_>) -> bool {
+    call.raw_parameters().contains("export")
+}
+
 /// The file that `export` in the URL asks for; `None` when there is no such parameter.
 pub(super) async fn exported(
     api: &Api,
@@ -184,9 +263,6 @@ pub(super) async fn exported(
     collection: &str,
     selection: &Selection,
 ) -> Result<Option<Answer>> {
-    if !call.raw_parameters().contains("export") {
-        return Ok(None);
-    }
     let mut query = parse::parse_string(call.raw_parameters(), &api.limits)?;
     let Some(format) = query.export.take() else { return Ok(None) };
     file(api, call, ctx, collection, selection, query, &format).await.map(Some)
@@ -220,7 +296,6 @@ pub(super) async fn file(
             futures::stream::iter([Ok(bytes.into())]).boxed_local()
         }
     };
-    let date = TimeZone::UTC.to_datetime(call.now).strftime("%Y-%m-%dT%H-%M-%S");
-    let file_name = format!("{collection} {date}.{}", format.name());
+    let file_name = file_name(collection, format, call);
     Ok(Answer::Attachment(Box::new(Attachment { file_name, content_type: format.content_type(), content })))
 }

@@ -120,3 +120,38 @@ async fn rows_without_number_come_in_order_and_with_what_belongs_to_them() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn files_of_the_library_are_made_behind_the_answer() {
+    each_database(async |engine| {
+        let project = Project::new(Database::fresh(engine).await, &[("notes.yaml", NOTES)]).await;
+        let server = project.server().start().await;
+        let admin = server.admin();
+        notes(&admin).await;
+        let body = json!({ "format": "csv", "query": { "fields": ["id", "number"], "sort": ["id"] }, "file": { "title": "All notes" } });
+        admin.post("/utils/export/notes", body).await.no_content();
+        let mut file = Value::Null;
+        for _ in 0..200 {
+            let found = admin.get("/files?filter[title][_eq]=All notes&fields=id,type,filename_download").await.data();
+            if let Some(found) = found.get(0) {
+                file = found.clone();
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(file["type"], "text/csv");
+        assert!(file["filename_download"].as_str().is_some_and(|name| name.starts_with("notes 20")), "{file}");
+        let content = admin.get(&format!("/assets/{}", file["id"].as_str().unwrap_or_default())).await;
+        assert_eq!(content.text(), "\"id\",\"number\"\n1,7\n2,-1\n3,");
+
+        admin.post("/utils/export/notes", json!({ "query": {}, "file": {} })).await.refused(400, "INVALID_PAYLOAD");
+        admin.post("/utils/export/notes", json!({ "format": "pdf", "query": {}, "file": {} })).await.no_content();
+        let last = admin.get("/tablature/transfers").await.data();
+        let states: Vec<&Value> = last.as_array().expect("a list").iter().map(|job| &job["state"]).collect();
+        assert_eq!(states, [&json!("done"), &json!("failed")]);
+        let body = json!({ "format": "csv", "query": {}, "file": {} });
+        admin.post("/utils/export/nothing", body.clone()).await.refused(403, "FORBIDDEN");
+        server.visitor().post("/utils/export/notes", body).await.refused(403, "FORBIDDEN");
+    })
+    .await;
+}

@@ -207,6 +207,34 @@ const subjects = {
     await admin.request(s.utilsImport('topics', form));
     const found = await admin.request(s.readItems('topics', { filter: { name: { _eq: 'imported' } } }));
     assert.equal(found.length, 1);
+    await admin.request(s.utilsExport('topics', 'csv', { fields: ['name'] }, { title: 'all topics' }));
+    let exported = [];
+    for (let tries = 0; tries < 100 && exported.length === 0; tries++) {
+      exported = await admin.request(s.readFiles({ filter: { title: { _eq: 'all topics' } } }));
+      await new Promise((next) => setTimeout(next, 50));
+    }
+    assert.equal(exported[0].type, 'text/csv');
+    const content = await admin.request(s.readAssetBlob(exported[0].id));
+    assert.match(await content.text(), /^"name"\n/);
+    assert.equal((await admin.request(s.readAssetArrayBuffer(exported[0].id))).byteLength, content.size);
+    assert.equal(await new Response(await admin.request(s.readAssetRaw(exported[0].id))).text(), await content.text());
+
+    const upload = (name) => {
+      const form = new FormData();
+      form.append('title', name);
+      form.append('file', new Blob([name], { type: 'text/plain' }), `${name}.txt`);
+      return admin.request(s.uploadFiles(form));
+    };
+    const [a, b, c] = [await upload('a'), await upload('b'), await upload('c')];
+    assert.equal((await admin.request(s.readFile(a.id))).title, 'a');
+    assert.equal((await admin.request(s.updateFile(a.id, { description: 'changed' }))).description, 'changed');
+    const both = await admin.request(s.updateFiles([b.id, c.id], { description: 'both' }));
+    assert.deepEqual(both.map((file) => file.description), ['both', 'both']);
+    assert.equal((await admin.request(s.updateFilesBatch([{ id: b.id, title: 'bb' }])))[0].title, 'bb');
+    await refusedWith(400, admin.request(s.importFile('http://127.0.0.1:1/nothing.txt'))).catch(() => {});
+    await admin.request(s.deleteFile(a.id));
+    await admin.request(s.deleteFiles([b.id, c.id]));
+    assert.deepEqual(await admin.request(s.readFiles({ filter: { id: { _in: [a.id, b.id, c.id] } } })), []);
   },
 
   async history() {

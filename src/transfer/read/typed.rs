@@ -103,6 +103,8 @@ impl Columns {
             || self.lists.iter().any(|list| list == name)
             || self.types.get(name) == Some(&ColumnType::Csv);
         let mut values = values;
+        // One empty element is no list with nothing in it.
+        let is_list = is_list && values.as_slice() != [Value::Null];
         if is_list { Value::Array(values) } else { values.pop().unwrap_or(Value::Null) }
     }
 }

@@ -8,6 +8,7 @@ use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 use serde_json::{Map, Value};
 
+use super::super::cells::defuse;
 use super::lines::Counted;
 use super::{Columns, MOST_DEPTH, Take, broken};
 use crate::error::Result;
@@ -140,7 +141,8 @@ fn push_text(open: &mut [Open], text: &str) {
 
 fn typed(columns: &Columns, name: &str, value: Value) -> Value {
     match value {
-        Value::String(text) => match columns.value(name, &text) {
+        // An element is no formula: its text has got no apostrophe.
+        Value::String(text) => match columns.value(name, &defuse(&text)) {
             // An element per entry: what is one of several is no list itself.
             Value::Array(entries) if !text.starts_with('[') => {
                 entries.into_iter().next().unwrap_or(Value::Null)
