@@ -103,7 +103,7 @@ impl<'a> Library<'a> {
         };
         let tag = tag(&file, recipe.as_ref());
         let (content, size_bytes) = match &recipe {
-            Some(recipe) => self.made(location, &name, &tag, recipe, &file).await?,
+            Some(recipe) => Box::pin(self.made(location, &name, &tag, recipe, &file)).await?,
             None => {
                 let object = location.find(&name).await?.ok_or(Error::Forbidden)?;
                 (Content::Stored(name), object.size_bytes)

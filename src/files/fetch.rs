@@ -44,7 +44,7 @@ impl Library<'_> {
         }
         let said =
             Said { file_name: last_part(url), content_type: download.content_type().map(str::to_owned) };
-        let received = self.files.receive(location, said, &mut download, bound).await?;
+        let received = Box::pin(self.files.receive(location, said, &mut download, bound)).await?;
         Ok(Upload { payload, received })
     }
 }

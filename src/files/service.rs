@@ -49,7 +49,7 @@ impl Library<'_> {
         self.may(ctx, Action::Create, &payload)?;
         let storage = location_of(&mut payload)?;
         let location = self.files.location(storage.as_deref())?;
-        let received = self.files.receive(location, said, source, self.files.upload_bound()).await?;
+        let received = Box::pin(self.files.receive(location, said, source, self.files.upload_bound())).await?;
         Ok(Upload { payload, received })
     }
 
@@ -72,7 +72,7 @@ impl Library<'_> {
             None => text(&file, "storage").filter(|name| self.files.storage.find(name).is_some()),
         };
         let location = self.files.location(storage.as_deref())?;
-        let received = self.files.receive(location, said, source, self.files.upload_bound()).await?;
+        let received = Box::pin(self.files.receive(location, said, source, self.files.upload_bound())).await?;
         Ok(Upload { payload, received })
     }
 
@@ -101,7 +101,7 @@ impl Library<'_> {
             1 => Operation::Create(payloads.remove(0)),
             _ => Operation::CreateMany(payloads),
         };
-        self.settle(ctx, operation, own, received, answer).await
+        Box::pin(self.settle(ctx, operation, own, received, answer)).await
     }
 
     /// Gives an item other content.
@@ -117,7 +117,7 @@ impl Library<'_> {
         own.otherwise
             .extend(received.file_name.clone().map(|name| ("filename_download".to_owned(), json!(name))));
         let operation = Operation::Update(Targets::Key(key.to_owned()), payload);
-        self.settle(ctx, operation, vec![own], vec![received], answer).await
+        Box::pin(self.settle(ctx, operation, vec![own], vec![received], answer)).await
     }
 
     /// Makes items that say of content what nobody has sent: where it is, administrators say themselves.
@@ -139,7 +139,7 @@ impl Library<'_> {
                 Operation::CreateMany(payloads)
             }
         };
-        Ok(self.items.write_files(ctx, operation, own, answer).await?.body)
+        Ok(Box::pin(self.items.write_files(ctx, operation, own, answer)).await?.body)
     }
 
     /// The write, after which content has an item or is removed.
@@ -152,7 +152,7 @@ impl Library<'_> {
         answer: Query,
     ) -> Result<Option<JsonBytes>> {
         received.iter_mut().for_each(Received::offer);
-        let written = self.items.write_files(ctx, operation, own, answer).await;
+        let written = Box::pin(self.items.write_files(ctx, operation, own, answer)).await;
         // A failure may be one of the answer alone, and an item may be gone: whoever tidies up looks whether there is one.
         let is_kept = written.as_ref().is_ok_and(|written| written.body.is_some());
         received.iter_mut().for_each(|content| content.settle(is_kept));

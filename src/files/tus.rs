@@ -153,11 +153,11 @@ impl Library<'_> {
             return Err(Error::payload(format_args!("an upload has at most {MOST_PIECES} pieces.")));
         }
         let left = found.plan.size_bytes - found.offset;
-        let came = self.take_piece(&found, source, left).await?;
+        let came = Box::pin(self.take_piece(&found, source, left)).await?;
         let now = if came > 0 { self.find_upload(ctx, id).await? } else { found };
         let mut progress = self.progress_of(id, &now);
         if now.offset == now.plan.size_bytes {
-            progress.file = self.complete(ctx, now).await?;
+            progress.file = Box::pin(self.complete(ctx, now)).await?;
         }
         Ok(progress)
     }
@@ -200,12 +200,12 @@ impl Library<'_> {
         let answer = Query { fields: vec![vec!["id".to_owned()]], ..Query::default() };
         let body = match plan.replaces {
             Some(key) => {
-                let upload = self.take_for(ctx, &key, plan.payload, said, &mut source).await?;
-                self.replace(ctx, &key, upload, answer).await?
+                let upload = Box::pin(self.take_for(ctx, &key, plan.payload, said, &mut source)).await?;
+                Box::pin(self.replace(ctx, &key, upload, answer)).await?
             }
             None => {
-                let upload: Upload = self.take(ctx, plan.payload, said, &mut source).await?;
-                self.create(ctx, vec![upload], answer).await?
+                let upload: Upload = Box::pin(self.take(ctx, plan.payload, said, &mut source)).await?;
+                Box::pin(self.create(ctx, vec![upload], answer)).await?
             }
         };
         if let Err(error) = location.remove_folder(&folder).await {

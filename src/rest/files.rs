@@ -71,13 +71,13 @@ impl<'a> FilesRoute<'a> {
 pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: FilesRoute<'_>) -> Result<Answer> {
     let ctx = api.context(call).await?;
     match (route, call.method.as_str()) {
-        (FilesRoute::List, "POST") => create(api, call, &ctx).await,
-        (FilesRoute::List, _) => items::list(api, call, &ctx, FILES).await,
-        (FilesRoute::One(id), "PATCH") if call.is_multipart() => replace(api, call, &ctx, id).await,
-        (FilesRoute::One(id), _) => items::one(api, call, &ctx, FILES, id).await,
-        (FilesRoute::Import, _) => import(api, call, &ctx).await,
-        (FilesRoute::Begin, _) => tus::begin(api, call, &ctx).await,
-        (FilesRoute::GoOn(id), _) => tus::go_on(api, call, &ctx, id).await,
+        (FilesRoute::List, "POST") => Box::pin(create(api, call, &ctx)).await,
+        (FilesRoute::List, _) => Box::pin(items::list(api, call, &ctx, FILES)).await,
+        (FilesRoute::One(id), "PATCH") if call.is_multipart() => Box::pin(replace(api, call, &ctx, id)).await,
+        (FilesRoute::One(id), _) => Box::pin(items::one(api, call, &ctx, FILES, id)).await,
+        (FilesRoute::Import, _) => Box::pin(import(api, call, &ctx)).await,
+        (FilesRoute::Begin, _) => Box::pin(tus::begin(api, call, &ctx)).await,
+        (FilesRoute::GoOn(id), _) => Box::pin(tus::go_on(api, call, &ctx, id)).await,
     }
 }
 
