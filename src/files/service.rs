@@ -49,7 +49,8 @@ impl Library<'_> {
         self.may(ctx, Action::Create, &payload)?;
         let storage = location_of(&mut payload)?;
         let location = self.files.location(storage.as_deref())?;
-        let received = Box::pin(self.files.receive(location, said, source, self.files.upload_bound())).await?;
+        let received =
+            Box::pin(self.files.receive(location, said, source, self.files.upload_bound())).await?;
         Ok(Upload { payload, received })
     }
 
@@ -72,7 +73,8 @@ impl Library<'_> {
             None => text(&file, "storage").filter(|name| self.files.storage.find(name).is_some()),
         };
         let location = self.files.location(storage.as_deref())?;
-        let received = Box::pin(self.files.receive(location, said, source, self.files.upload_bound())).await?;
+        let received =
+            Box::pin(self.files.receive(location, said, source, self.files.upload_bound())).await?;
         Ok(Upload { payload, received })
     }
 

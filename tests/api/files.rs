@@ -82,7 +82,18 @@ async fn what_is_known_of_a_file() {
 
         let found = admin.read("/files", json!({ "filter": { "folder": { "name": { "_eq": "Pictures" } } }, "fields": "title" }));
         assert_eq!(found.await.data(), json!([{ "title": "Pic" }]));
-        admin.patch("/settings", json!({ "storage_default_folder": folder })).await;
+        admin.patch("/settings", json!({ "storage_default_folder": folder })).await.data();
+        let homeless = upload(&admin, "a.txt", "text/plain", b"a").await;
+        assert_eq!(homeless["folder"], folder);
+
+        // A folder that goes leaves its files; one with folders below stays.
+        let inner = admin.post("/folders", json!({ "name": "Inner", "parent": folder })).await.data();
+        let outer_path = format!("/folders/{}", folder.as_str().unwrap());
+        admin.delete(&outer_path).await.refused(400, "INVALID_FOREIGN_KEY");
+        admin.delete(&format!("/folders/{}", inner["id"].as_str().unwrap())).await.no_content();
+        admin.delete(&outer_path).await.no_content();
+        let left = admin.get(&format!("/files/{}", homeless["id"].as_str().unwrap())).await.data();
+        assert_eq!(left["folder"], Value::Null);
     })
     .await;
 }
@@ -306,7 +317,12 @@ async fn rights() {
         assert_eq!(content.bytes, b"a");
         settles(project.database.dir(), 2).await;
 
-        // What is removed below another item is removed on the disk, too; what it shows to everybody is seen by everybody.
+        // The logo of the project is shown to who is not signed in.
+        admin.patch("/settings", json!({ "project_logo": theirs["id"] })).await.data();
+        assert_eq!(visitor.get(&asset).await.bytes, b"secret");
+        admin.patch("/settings", json!({ "project_logo": null })).await.data();
+        visitor.get(&asset).await.refused(403, "FORBIDDEN");
+
         admin.delete(&own_path).await.no_content();
         settles(project.database.dir(), 1).await;
     })
