@@ -21,6 +21,14 @@ use crate::schema::{Collection, CollectionId, FieldId, Schema};
 use crate::sql::write::{self as statements, Match};
 
 const USERS: &str = "directus_users";
+/// Where users are named in a way that would keep them from being removed: what they did stays, without a name.
+const NAMED_IN: [(&str, &str); 5] = [
+    ("directus_notifications", "sender"),
+    ("directus_comments", "user_updated"),
+    ("directus_versions", "user_updated"),
+    ("directus_files", "uploaded_by"),
+    ("directus_files", "modified_by"),
+];
 /// Longest policy.
 const MOST_POLICY_BYTES: usize = 1000;
 
@@ -290,6 +298,22 @@ impl Run<'_> {
             }
             Ok(())
         })
+    }
+
+    /// Before users are removed: nothing refers to them any more that would refuse it.
+    pub(super) async fn let_go_of_accounts(&mut self, id: CollectionId, keys: &[Scalar]) -> Result<()> {
+        let schema = self.schema();
+        if &*schema.collection(id).name != USERS || keys.is_empty() {
+            return Ok(());
+        }
+        for (collection, field) in NAMED_IN {
+            let Some(collection) = schema.get(collection) else { continue };
+            let Some(field) = collection.find(field) else { continue };
+            let nobody = vec![(field, Scalar::Null)];
+            let statement = statements::update(self.tx.dialect(), collection, nobody, field, keys, &[]);
+            self.tx.execute(&statement).await?;
+        }
+        Ok(())
     }
 
     /// At the end of a write by somebody: there is still an administrator to undo it. Fails with `UnprocessableContent`.

@@ -229,6 +229,7 @@ impl<'t> Run<'t> {
         let mut removed = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(KEYS_PER_STATEMENT) {
             self.allow((id, Action::Delete), &[], chunk).await?;
+            self.let_go_of_accounts(id, chunk).await?;
             let matches = [Match { field: key, values: chunk }];
             let left = self.content_of(collection, chunk).await?;
             let statement = statements::delete(self.tx.dialect(), collection, &matches, &[key]);

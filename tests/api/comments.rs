@@ -206,3 +206,37 @@ async fn notifications_reach_their_recipient_and_nobody_else() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn whoever_wrote_and_was_told_can_go() {
+    each_database(async |engine| {
+        let house = House::new(engine).await;
+        let comment = house.ada.post("/comments", on("1", "mine")).await.data()["id"].as_str().unwrap().to_owned();
+        let path = format!("/comments/{comment}");
+        house.ada.patch(&path, json!({ "comment": "changed" })).await.data();
+        let told = json!({ "recipient": house.grace_id, "sender": house.ada_id, "subject": "from Ada" });
+        let told = house.admin.post("/notifications", told).await.data()["id"].clone();
+        let file = "00000000-0000-4000-8000-0000000000ff";
+        let row = format!(
+            "INSERT INTO directus_files (id, storage, filename_download, created_on, modified_on, uploaded_by) \
+             VALUES ('{file}', 'local', 'a', '2026-01-01 00:00:00', '2026-01-01 00:00:00', '{}')",
+            house.ada_id
+        );
+        house._project.database.execute(&row).await;
+        house.admin.delete(&format!("/users/{}", house.ada_id)).await.no_content();
+        let kept = house.admin.get(&format!("{path}?fields=comment,user_created,user_updated")).await.data();
+        assert_eq!(kept, json!({ "comment": "changed", "user_created": null, "user_updated": null }));
+        let told = house.admin.get(&format!("/notifications/{told}?fields=sender")).await.data();
+        assert_eq!(told, json!({ "sender": null }));
+        assert_eq!(house.admin.get(&format!("/files/{file}?fields=uploaded_by")).await.data(), json!({ "uploaded_by": null }));
+
+        // The last administrator stays, whatever refers to them.
+        let admin = house.admin.get("/users/me?fields=id").await.data()["id"].as_str().unwrap().to_owned();
+        let row = format!("UPDATE directus_files SET uploaded_by = '{admin}'");
+        house._project.database.execute(&row).await;
+        house.admin.delete(&format!("/users/{admin}")).await.refused(422, "UNPROCESSABLE_CONTENT");
+        let kept = house.admin.get(&format!("/files/{file}?fields=uploaded_by")).await.data();
+        assert_eq!(kept, json!({ "uploaded_by": admin }));
+    })
+    .await;
+}
