@@ -88,8 +88,6 @@ const server = await serve(join(here, 'model'), {
   USER_INVITE_URL_ALLOW_LIST: 'http://app.example.com/invite',
   PASSWORD_RESET_URL_ALLOW_LIST: 'http://app.example.com/reset',
   USER_REGISTER_URL_ALLOW_LIST: 'http://app.example.com/register',
-  FILES_IMPORT_IP_ALLOW_LIST: '127.0.0.1',
-  IMPORT_IP_DENY_LIST: '192.0.2.1',
 });
 const visitor = s.createDirectus(server.url).with(s.rest());
 const signIn = (login) => visitor.request(s.login(login, { mode: 'json' }));
@@ -235,6 +233,62 @@ const subjects = {
     await admin.request(s.deleteFile(a.id));
     await admin.request(s.deleteFiles([b.id, c.id]));
     assert.deepEqual(await admin.request(s.readFiles({ filter: { id: { _in: [a.id, b.id, c.id] } } })), []);
+  },
+
+  async model() {
+    const made = await admin.request(s.createCollection({
+      collection: 'made', schema: {}, meta: {}, fields: [{ field: 'id', type: 'integer', schema: { is_primary_key: true, has_auto_increment: true }, meta: {} }],
+    }));
+    assert.equal(made.collection, 'made');
+    assert.ok((await admin.request(s.readCollections())).some((found) => found.collection === 'made'));
+    assert.equal((await admin.request(s.readCollection('made'))).collection, 'made');
+    assert.equal((await admin.request(s.updateCollection('made', { meta: { note: 'noted' } }))).meta.note, 'noted');
+    await admin.request(s.updateCollectionsBatch([{ collection: 'made', meta: { note: 'again' } }]));
+    assert.equal((await admin.request(s.readCollection('made'))).meta.note, 'again');
+    assert.equal((await admin.request(s.createField('made', { field: 'name', type: 'string', schema: {}, meta: {} }))).field, 'name');
+    await admin.request(s.createField('made', { field: 'topic', type: 'integer', schema: {}, meta: {} }));
+    assert.ok((await admin.request(s.readFields())).length > 10);
+    assert.equal((await admin.request(s.readFieldsByCollection('made'))).length, 3);
+    assert.equal((await admin.request(s.readField('made', 'name'))).type, 'string');
+    assert.equal((await admin.request(s.updateField('made', 'name', { meta: { note: 'n' } }))).meta.note, 'n');
+    await admin.request(s.updateFields('made', [{ field: 'name', meta: { note: 'm' } }]));
+    assert.equal((await admin.request(s.readField('made', 'name'))).meta.note, 'm');
+    const relation = await admin.request(s.createRelation({ collection: 'made', field: 'topic', related_collection: 'topics', schema: {}, meta: {} }));
+    assert.equal(relation.related_collection, 'topics');
+    assert.ok((await admin.request(s.readRelations())).length > 0);
+    assert.equal((await admin.request(s.readRelationByCollection('made')))[0].field, 'topic');
+    assert.equal((await admin.request(s.readRelation('made', 'topic'))).related_collection, 'topics');
+    assert.equal((await admin.request(s.updateRelation('made', 'topic', { schema: { on_delete: 'CASCADE' } }))).field, 'topic');
+    await admin.request(s.deleteRelation('made', 'topic'));
+    const snapshot = await admin.request(s.schemaSnapshot());
+    assert.ok(snapshot.collections.some((found) => found.collection === 'made'));
+    await admin.request(s.deleteField('made', 'name'));
+    const diff = await admin.request(s.schemaDiff(snapshot));
+    await admin.request(s.schemaApply(diff));
+    assert.equal((await admin.request(s.readField('made', 'name'))).type, 'string', 'a snapshot brings back what is gone');
+    await admin.request(s.deleteCollection('made'));
+    assert.ok(!(await admin.request(s.readCollections())).some((found) => found.collection === 'made'));
+  },
+
+  async system() {
+    assert.equal((await admin.request(s.updateSettings({ project_name: 'Tests' }))).project_name, 'Tests');
+    assert.equal((await admin.request(s.readSettings())).project_name, 'Tests');
+    assert.deepEqual(await admin.request(s.readExtensions()), []);
+    await admin.request(s.clearCache());
+    assert.equal((await admin.request(s.randomString(12))).length, 12);
+    assert.equal(typeof (await admin.request(s.readUserPermissions())), 'object');
+    const { id } = await admin.request(s.createItem('topics', { name: 'judged' }));
+    assert.equal((await admin.request(s.readItemPermissions('topics', id))).update.access, true);
+    assert.equal(typeof (await admin.request(s.readPolicyGlobals())), 'object');
+    assert.ok(Array.isArray(await admin.request(s.readRolesMe())));
+
+    const article = await admin.request(s.createItem('articles', { title: 'main' }));
+    const version = await admin.request(s.createContentVersion({ key: 'draft', name: 'Draft', collection: 'articles', item: String(article.id) }));
+    await admin.request(s.saveToContentVersion(version.id, { title: 'drafted' }));
+    const compared = await admin.request(s.compareContentVersion(version.id));
+    assert.equal(compared.current.title, 'drafted');
+    await admin.request(s.promoteContentVersion(version.id, compared.mainHash));
+    assert.equal((await admin.request(s.readItem('articles', article.id))).title, 'drafted');
   },
 
   async history() {
