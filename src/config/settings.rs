@@ -321,8 +321,9 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
             setting(
                 "WRITE_BACK",
                 "true",
-                "Write changes of roles, policies and permissions that are made over the API into the files, where the folder has \
-                 an `_access.yaml`.",
+                "Write changes that are made over the API into the files: those of the model always \
+                 ([the model over the API](schema-api.md)), those of roles, policies and permissions where the folder has an \
+                 `_access.yaml`.",
             ),
         ],
     ),
