@@ -3,6 +3,7 @@
 //! `parse` makes a [`Query`] (names as typed), `resolve` a [`ResolvedQuery`] (ids, rights, limits), `plan` a [`ReadPlan`] (one
 //! node per relation). Plain functions: no I/O, no clock, no SQL.
 
+pub mod cursor;
 pub mod model;
 pub mod parse;
 pub mod resolve;

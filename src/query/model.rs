@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::cursor::Continuation;
 use crate::filter::{Filter, Operand, Syntax, Target};
 use crate::schema::{CollectionId, ColumnType, FieldId};
 
@@ -25,6 +26,8 @@ pub struct Query {
     pub offset: Option<u64>,
     /// `page`, from 1.
     pub page: Option<u64>,
+    /// `cursor`, as a page before answered it.
+    pub cursor: Option<String>,
     /// `deep`, by relation (or alias of one) at this level.
     pub deep: IndexMap<String, DeepQuery>,
     /// `alias`: new name to field name.
@@ -83,6 +86,8 @@ pub struct Meta {
     pub total_count: bool,
     /// Rows with the filter.
     pub filter_count: bool,
+    /// Where the next page begins.
+    pub next_cursor: bool,
 }
 
 /// Which items a read is about.
@@ -188,6 +193,8 @@ pub struct ResolvedRead {
     pub offset: u64,
     /// What to count.
     pub meta: Meta,
+    /// At the root: pages that follow one another.
+    pub continuation: Option<Continuation>,
 }
 
 /// How many rows, and who said so.
@@ -400,8 +407,21 @@ pub struct ReadNode {
     pub limit: Option<Limit>,
     /// Rows to skip (per parent below the root); the statement does.
     pub offset: u64,
+    /// At the root: the cursor of the next page is answered.
+    pub cursor: Option<CursorPlan>,
     /// For singletons without a row: the answer, as JSON text.
     pub defaults: Option<String>,
+}
+
+/// How the cursor of a page is made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CursorPlan {
+    /// Columns by which the rows are sorted, by position.
+    pub columns: Vec<usize>,
+    /// What was asked, in short.
+    pub hash: [u8; 8],
+    /// Rows of a full page; a shorter one is the last.
+    pub page: u64,
 }
 
 /// Rows of a level by their primary keys.

@@ -2,7 +2,7 @@
 
 use super::level::{Level, NONE};
 use crate::error::{Error, Result};
-use crate::query::{Document, ReadPlan};
+use crate::query::{Document, ReadPlan, cursor};
 
 const DATA: &[u8] = b"\"data\":";
 
@@ -19,6 +19,10 @@ pub(in crate::db) struct Counts {
 pub(in crate::db) fn assemble(plan: &ReadPlan, mut levels: Vec<Level>, counts: Counts) -> Result<Vec<u8>> {
     let root =
         levels.first().ok_or_else(|| Error::internal(anyhow::anyhow!("a read plan without levels")))?;
+    let next_cursor = plan.nodes.first().and_then(|node| node.cursor.as_ref()).map(|plan| {
+        (root.rows.len() as u64 >= plan.page && !root.rows.is_empty())
+            .then(|| cursor::write(&plan.hash, &root.last))
+    });
     let size: usize = levels.iter().map(|level| level.bytes.len()).sum();
     let mut out = Vec::with_capacity(size + size / 4 + 64);
     out.extend_from_slice(DATA);
@@ -48,6 +52,10 @@ pub(in crate::db) fn assemble(plan: &ReadPlan, mut levels: Vec<Level>, counts: C
         },
     }
     write_meta(counts, &mut out);
+    if let Some(next) = next_cursor {
+        let has_figures = counts.total.is_some() || counts.filtered.is_some();
+        write_cursor(next.as_deref(), has_figures, &mut out);
+    }
     Ok(out)
 }
 
@@ -78,6 +86,24 @@ pub(in crate::db) fn list_of(mut members: Vec<u8>) -> Vec<u8> {
         members.drain(..DATA.len());
     }
     members
+/// Adds the cursor of the next page to the figures that were written. It is made of letters, digits, `-` and `_`.
+fn write_cursor(cursor: Option<&str>, has_figures: bool, out: &mut Vec<u8>) {
+    if has_figures {
+        out.pop();
+        out.push(b',');
+    } else {
+        out.extend_from_slice(b",\"meta\":{");
+    }
+    out.extend_from_slice(b"\"next_cursor\":");
+    match cursor {
+        Some(cursor) => {
+            out.push(b'"');
+            out.extend_from_slice(cursor.as_bytes());
+            out.push(b'"');
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+    out.push(b'}');
 }
 
 /// Writes `,"meta":{...}` where something was counted.

@@ -148,6 +148,8 @@ pub(in crate::db) struct Level {
     pub(in crate::db) gaps: Vec<Gap>,
     /// By slot of the key in the level above.
     pub(in crate::db) chains: Vec<Chain>,
+    /// By what the last row is sorted, as a JSON list, where a cursor is asked for.
+    pub(in crate::db) last: Vec<u8>,
 }
 
 impl Level {
@@ -237,10 +239,25 @@ impl<'p> LevelWriter<'p> {
             first_gap: self.level.gaps.len() as u32,
             next: NONE,
         });
+        if let Some(cursor) = &self.node.cursor {
+            self.remember(row, &cursor.columns)?;
+        }
         match self.node.bare {
             Some(column) => self.column(row, column),
             None => self.object(row),
         }
+    }
+
+    /// Keeps the values by which this row is sorted; the row may be the last of its page.
+    fn remember(&mut self, row: &impl RowView, columns: &[usize]) -> Result<()> {
+        self.level.last.clear();
+        for (position, column) in columns.iter().enumerate() {
+            self.level.last.push(if position == 0 { b'[' } else { b',' });
+            let cell = row.cell(*column, self.read_types[*column])?;
+            value::write(cell, &self.node.columns[*column].format, &mut self.level.last)?;
+        }
+        self.level.last.push(b']');
+        Ok(())
     }
 
     fn column(&mut self, row: &impl RowView, column: usize) -> Result<()> {

@@ -43,6 +43,7 @@ pub fn parse_object(object: &Map<String, Value>, limits: &QueryLimits) -> Result
             "limit" => query.limit = parse_limit(value, name, limits)?,
             "offset" => query.offset = natural(value, name)?,
             "page" => query.page = natural(value, name)?,
+            "cursor" if !is_blank(value) => query.cursor = Some(parse_cursor(value)?),
             "deep" => query.deep = parse_deep(value, limits)?,
             "alias" => query.alias = parse_alias(value, name, limits)?,
             "aggregate" => query.aggregate = parse_aggregate(value, limits)?,
@@ -131,6 +132,13 @@ fn parse_limit(value: &Value, name: &str, limits: &QueryLimits) -> Result<Option
     Ok(Some(limit))
 }
 
+fn parse_cursor(value: &Value) -> Result<String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        _ => Err(Error::query("\"cursor\" must be a text")),
+    }
+}
+
 fn parse_alias(
     value: &Value,
     name: &str,
@@ -169,7 +177,9 @@ fn parse_aggregate(value: &Value, limits: &QueryLimits) -> Result<indexmap::Inde
 fn parse_meta(value: &Value, limits: &QueryLimits) -> Result<Meta> {
     let names = list(value, "meta", limits)?;
     let has = |wanted: &str| names.iter().any(|name| name == wanted || name == "*");
-    Ok(Meta { total_count: has("total_count"), filter_count: has("filter_count") })
+    // It is no count, and costs the offset: whoever wants it says so.
+    let next_cursor = names.iter().any(|name| name == "next_cursor");
+    Ok(Meta { total_count: has("total_count"), filter_count: has("filter_count"), next_cursor })
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ fn alias_and_aggregate() {
 #[test]
 fn meta() {
     let check = |raw: &str, total_count: bool, filter_count: bool| {
-        assert_eq!(parse(raw).meta, Meta { total_count, filter_count }, "{raw}");
+        assert_eq!(parse(raw).meta, Meta { total_count, filter_count, ..Meta::default() }, "{raw}");
     };
     check("meta=*", true, true);
     check("meta=filter_count", false, true);

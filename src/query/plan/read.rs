@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{counts, defaults, format, rendered_key};
-use crate::filter::Target;
+use crate::filter::{Filter, Target};
 use crate::query::{
-    AnyLink, AnyTarget, Document, Link, MemberValue, OutputMember, ReadColumn, ReadNode, ReadPlan,
-    ResolvedRead, ResolvedValue, RowRules, ValueFormat,
+    AnyLink, AnyTarget, CursorPlan, Document, Link, MemberValue, OutputMember, ReadColumn, ReadNode,
+    ReadPlan, ResolvedRead, ResolvedValue, RowRules, ValueFormat,
 };
 use crate::schema::{CollectionId, ColumnType, FieldId, FieldKind, Schema};
 
@@ -94,17 +94,28 @@ impl Builder<'_> {
             any: parent.any,
             single: parent.single,
         });
+        let cursor = read.continuation.as_ref().map(|pages| CursorPlan {
+            columns: pages.fields.iter().map(|field| columns.value(Target::Field(*field))).collect(),
+            hash: pages.hash,
+            page: read.limit.map_or(u64::MAX, |limit| limit.rows),
+        });
+        let after = read.continuation.and_then(|pages| pages.after);
+        let filter = match (read.filter, after) {
+            (Some(filter), Some(after)) => Some(Filter::And(vec![filter, after])),
+            (one, other) => one.or(other),
+        };
         self.nodes.push(ReadNode {
             collection,
             columns: Vec::new(),
             output: Vec::new(),
             bare,
             link,
-            filter: read.filter,
+            filter,
             selection: read.selection,
             sort: read.sort,
             limit: read.limit,
             offset: read.offset,
+            cursor,
             defaults,
         });
         let mut output = Vec::with_capacity(read.output.len());

@@ -220,6 +220,7 @@ impl<'a> Resolver<'a> {
             limit: None,
             offset: 0,
             meta: Meta::default(),
+            continuation: None,
         }))
     }
 
@@ -298,6 +299,7 @@ impl<'a> Resolver<'a> {
             limit: window.limit,
             offset: window.offset,
             meta: Meta::default(),
+            continuation: None,
         }))
     }
 

@@ -16,13 +16,14 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::cursor::{self, Continuation};
 use super::{
     DeepQuery, Document, KeySelection, Meta, Query, QueryLimits, Resolved, ResolvedQuery, ResolvedRead,
-    RowRules, Selection, SortPath,
+    RowRules, Selection, Sort, SortPath,
 };
 use crate::access::{Action, CollectionRules, Context, FieldRules};
 use crate::error::{Error, Result};
-use crate::filter::{self, Env, Filter, Found, Operand, Syntax, values};
+use crate::filter::{self, Env, Filter, Found, Operand, Syntax, Target, values};
 use crate::schema::{CollectionId, FieldId, Schema};
 
 /// Resolves a query against a collection.
@@ -55,7 +56,13 @@ pub fn resolve(
     let query = resolver.root(id, selection, query)?;
     let found = resolver.found;
     let rules = rights.row_rules(&found.touched);
-    Ok(Resolved { query, rules, is_personal: found.is_personal || rights.is_momentary(&found.touched) })
+    // No page is asked for twice.
+    let is_page = matches!(&query, ResolvedQuery::Items(read) if read.continuation.as_ref().is_some_and(|c| c.after.is_some()));
+    Ok(Resolved {
+        query,
+        rules,
+        is_personal: is_page || found.is_personal || rights.is_momentary(&found.touched),
+    })
 }
 
 /// What the caller may read, looked up once per collection.
@@ -210,22 +217,68 @@ impl<'a> Resolver<'a> {
             _ if is_list => self.window(&level),
             _ => window::Window::default(),
         };
+        let order = if matches!(selection, Selection::Key(_)) {
+            Vec::new()
+        } else {
+            let asked = if is_list { level.sort } else { &[] };
+            self.order(collection, asked, None)?
+        };
+        let continuation = if is_list { self.continuation(collection, query, &order)? } else { None };
         Ok(ResolvedQuery::Items(ResolvedRead {
             collection,
             document,
             selection: keys,
             output,
             filter,
-            sort: if matches!(selection, Selection::Key(_)) {
-                Vec::new()
-            } else {
-                let asked = if is_list { level.sort } else { &[] };
-                self.order(collection, asked, None)?
-            },
+            sort: order,
             limit: window.limit,
             offset: window.offset,
             meta: if is_list { query.meta } else { Meta::default() },
+            continuation,
         }))
+    }
+
+    /// How the pages of a list follow one another, where that is asked for.
+    ///
+    /// Fails with `InvalidQuery` for an order that goes by more than fields of the items themselves, and for keys that are hidden.
+    fn continuation(
+        &self,
+        collection: CollectionId,
+        query: &Query,
+        order: &[Sort],
+    ) -> Result<Option<Continuation>> {
+        if query.cursor.is_none() && !query.meta.next_cursor {
+            return Ok(None);
+        }
+        if query.offset.is_some() || query.page.is_some() {
+            return Err(Error::query("\"cursor\" takes the place of \"offset\" and \"page\""));
+        }
+        let found = self.schema().collection(collection);
+        let fields: Option<Vec<FieldId>> = order
+            .iter()
+            .map(|sort| match sort.target {
+                Target::Field(field) if sort.path.is_empty() && found.field(field).column.is_some() => {
+                    Some(field)
+                }
+                _ => None,
+            })
+            .collect();
+        let fields = fields.ok_or_else(|| {
+            Error::query("\"cursor\" follows an order by fields of the items themselves only")
+        })?;
+        // The order ends with the key; one that may not be seen may not stand in a cursor either.
+        let is_seen = found.key().is_some_and(|key| {
+            self.rights.may_read(collection, key) && self.rights.sees_everywhere(collection, key)
+        });
+        if !is_seen {
+            return Err(Error::query("\"cursor\" needs a primary key that may be read"));
+        }
+        let hash = cursor::hash(&found.name, query, order);
+        let after = match &query.cursor {
+            Some(text) => Some(cursor::after(text, hash, found, order, &fields)?),
+            None => None,
+        };
+        Ok(Some(Continuation { after, fields, hash }))
     }
 
     /// Counts a level and remembers its collection.
