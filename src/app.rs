@@ -33,6 +33,8 @@ use crate::sql::Dialect;
 use crate::telemetry::{Metrics, start_logs};
 use crate::transfer::Transfers;
 
+/// How often the trash is looked through for what was there long enough.
+const EMPTY_TRASH_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How often gauges are read and figures are sorted into their buckets.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
@@ -135,6 +137,7 @@ impl App {
         tokio::spawn(async move {
             tidy(desk.files.library(&desk.items), || desk.schemas.schema(), left, leftovers).await;
         });
+        tokio::spawn(empty_trash(api.clone()));
         if config.project.write_back {
             tokio::spawn(write_back_access(changes, project.clone()));
         }
@@ -239,6 +242,17 @@ fn is_about_callers(collection: &str) -> bool {
             | "directus_sessions"
             | "directus_shares"
     )
+}
+
+/// What was in the trash for long enough is removed for good.
+async fn empty_trash(api: Arc<Api>) {
+    let mut ticks = tokio::time::interval(EMPTY_TRASH_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = api.items.forget_trash(Timestamp::now()).await {
+            tracing::warn!(%error, "the trash could not be emptied yet");
+        }
+    }
 }
 
 async fn measure(metrics: Metrics, db: Database) {

@@ -34,6 +34,7 @@ pub mod sort;
 mod subjects;
 mod stream;
 mod tenants;
+mod trash;
 pub mod validate;
 pub mod values;
 mod versions;

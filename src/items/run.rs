@@ -229,6 +229,10 @@ impl<'t> Run<'t> {
         let mut removed = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(KEYS_PER_STATEMENT) {
             self.allow((id, Action::Delete), &[], chunk).await?;
+            if collection.trash.is_some() {
+                // Rarely, and large: on the heap.
+                Box::pin(self.keep_in_trash(id, chunk)).await?;
+            }
             self.let_go_of_accounts(id, chunk).await?;
             let matches = [Match { field: key, values: chunk }];
             let left = self.content_of(collection, chunk).await?;
@@ -327,6 +331,16 @@ impl<'t> Run<'t> {
         defaults::become_new(&ctx, collection, &rules, &mut item, &mut findings);
         Error::from_findings(findings)?;
         Ok(item)
+    }
+
+    /// Puts back a row that was deleted, as it was. Gives its entry.
+    pub(super) async fn restore_row(&mut self, item: ItemWrite, parent: Option<usize>) -> Result<usize> {
+        let schema = self.schema();
+        let collection = schema.collection(item.collection);
+        let keys = self.insert_rows(std::slice::from_ref(&item)).await?;
+        let key = keys.first().map(key_text).unwrap_or_default();
+        let delta = self.delta(collection, &item);
+        Ok(self.journal.push(collection, EventAction::Create, key, delta.clone(), delta, parent))
     }
 
     /// Inserts rows, those next to one another with equal columns together, and gives their keys.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Api, items};
 use crate::access::Context;
@@ -12,16 +12,27 @@ use crate::server::{Answer, Call, object};
 
 /// A route of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OurRoute {
+pub(super) enum OurRoute<'a> {
     /// `/tablature/transaction`
     Transaction,
+    /// `/tablature/trash/{collection}`
+    Trash(&'a str),
+    /// `/tablature/trash/{collection}/{id}`
+    TrashEntry(&'a str, &'a str),
+    /// `/tablature/trash/{collection}/{id}/restore`
+    Restore(&'a str, &'a str),
 }
 
-impl OurRoute {
+impl<'a> OurRoute<'a> {
     /// The route of what follows `/tablature`.
-    pub(super) fn find(path: &[Cow<'_, str>]) -> Option<Self> {
+    pub(super) fn find(path: &'a [Cow<'a, str>]) -> Option<Self> {
         match path {
             [a] if a == "transaction" => Some(OurRoute::Transaction),
+            [a, collection] if a == "trash" => Some(OurRoute::Trash(collection)),
+            [a, collection, id] if a == "trash" => Some(OurRoute::TrashEntry(collection, id)),
+            [a, collection, id, b] if a == "trash" && b == "restore" => {
+                Some(OurRoute::Restore(collection, id))
+            }
             _ => None,
         }
     }
@@ -30,22 +41,55 @@ impl OurRoute {
     pub(super) fn pattern(self) -> &'static str {
         match self {
             OurRoute::Transaction => "/tablature/transaction",
+            OurRoute::Trash(_) => "/tablature/trash/{collection}",
+            OurRoute::TrashEntry(..) => "/tablature/trash/{collection}/{id}",
+            OurRoute::Restore(..) => "/tablature/trash/{collection}/{id}/restore",
         }
     }
 
     /// Its methods, as `Allow` lists them.
     pub(super) fn methods(self) -> &'static str {
         match self {
-            OurRoute::Transaction => "POST",
+            OurRoute::Transaction | OurRoute::Restore(..) => "POST",
+            OurRoute::Trash(_) => "GET, HEAD, DELETE",
+            OurRoute::TrashEntry(..) => "DELETE",
         }
     }
 }
 
-pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: OurRoute) -> Result<Answer> {
+pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: OurRoute<'_>) -> Result<Answer> {
     let ctx = api.context(call).await?;
     match route {
         OurRoute::Transaction => transaction(api, call, &ctx).await,
+        OurRoute::Trash(collection) if call.method.as_str() == "DELETE" => {
+            api.items.empty_trash(&ctx, collection, None).await.map(|()| Answer::Empty)
+        }
+        OurRoute::Trash(collection) => trash(api, call, &ctx, collection).await,
+        OurRoute::TrashEntry(collection, id) => {
+            api.items.empty_trash(&ctx, collection, Some(id)).await.map(|()| Answer::Empty)
+        }
+        OurRoute::Restore(collection, id) => {
+            let key = api.items.restore(&ctx, collection, id).await?;
+            Ok(Answer::Document(json!({ "data": key })))
+        }
     }
+}
+
+/// `?limit=&before=`: what was deleted, the latest first.
+async fn trash(api: &Api, call: &Call<'_>, ctx: &Context, collection: &str) -> Result<Answer> {
+    let (mut limit, mut before) = (None, None);
+    for (name, value) in call.parameters()? {
+        match name.as_str() {
+            "limit" => {
+                let number = value.parse().map_err(|_| Error::query("\"limit\" must be a whole number"))?;
+                limit = Some(number);
+            }
+            "before" => before = Some(value),
+            _ => {}
+        }
+    }
+    let data = api.items.trash(ctx, collection, limit, before.as_deref()).await?;
+    Ok(Answer::Document(json!({ "data": data })))
 }
 
 /// `{"operations":[...]}`: all of them or none.

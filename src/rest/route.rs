@@ -70,7 +70,7 @@ pub(super) enum Route<'a> {
     /// `/server/specs/oas`
     OpenApi,
     /// Below `/tablature`.
-    Ours(OurRoute),
+    Ours(OurRoute<'a>),
     /// `/tablature/explain`
     Explain,
     /// `/metrics`

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::findings::Findings;
 use super::keys::{self, Map};
-use super::model::{Auto, ColumnType, OnDelete, OnDeselect, Origin, Tracking};
+use super::model::{Auto, ColumnType, OnDelete, OnDeselect, Origin, Tracking, Trash};
 use super::{field, keys::is_name};
 use crate::yaml::{Diagnostic, Node, Position, quoted};
 
@@ -37,6 +37,7 @@ pub struct CollectionDecl {
     pub hidden: bool,
     pub accountability: Tracking,
     pub versioning: bool,
+    pub trash: Option<Trash>,
     pub tenant: Option<Name>,
     pub members: Value,
     pub fields: Vec<FieldDecl>,
@@ -174,6 +175,7 @@ impl CollectionDecl {
             hidden: false,
             accountability: Tracking::All,
             versioning: false,
+            trash: None,
             tenant: None,
             members: Value::Null,
             fields,
@@ -285,6 +287,7 @@ pub fn collection(
         _ => Tracking::All,
     };
     decl.versioning = map.flag("versioning").unwrap_or(false);
+    decl.trash = map.get("trash").and_then(|node| trash(node, findings));
     decl.tenant = map.get("tenant").map(name_of);
     decl.members = map.get("members").map(Node::to_json).unwrap_or_default();
     decl.indexes = map.get("indexes").and_then(Node::as_list).unwrap_or_default().iter().map(index).collect();
@@ -293,6 +296,24 @@ pub fn collection(
     decl.ui = map.get("ui").map(Node::to_json).unwrap_or_default();
     present_aliases(root, &mut decl);
     Some(decl)
+}
+
+/// `true`, or for how long: days or hours.
+fn trash(node: &Node, findings: &mut Findings) -> Option<Trash> {
+    let Some(keep) = node.get("keep") else {
+        return (node.as_bool() == Some(true)).then_some(Trash { keep: None });
+    };
+    let text = keep.as_text().unwrap_or_default();
+    let hours = match text.strip_suffix('d') {
+        Some(days) => days.parse::<u16>().ok().map(|days| u32::from(days) * 24),
+        None => text.strip_suffix('h').and_then(|hours| hours.parse::<u16>().ok()).map(u32::from),
+    };
+    if hours.is_none_or(|hours| hours == 0) {
+        let message = format!("{} is no time to keep something", quoted(text));
+        findings.push(Diagnostic::error(&keep.at, message).expected("days or hours, as in 30d or 12h"));
+        return None;
+    }
+    Some(Trash { keep: hours })
 }
 
 fn index(node: &Node) -> IndexDecl {

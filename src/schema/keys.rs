@@ -102,6 +102,14 @@ pub const COLLECTION: &[Key] = &[
         "What is recorded about writes: activity and revisions, activity only, nothing",
     ),
     key("versioning", Shape::Flag, "Content versions are offered"),
+    key(
+        "trash",
+        Shape::Either(&[
+            Shape::Flag,
+            Shape::Object(&[needed("keep", Shape::Text, "For how long, as in 30d or 12h")]),
+        ]),
+        "What is deleted can be restored: true, or for how long",
+    ),
     key("tenant", Shape::Name, "The m2o field whose target owns the row"),
     key("members", Shape::AnyMap, "Items are tenants; the filter finds those that whoever asks belongs to"),
     needed(

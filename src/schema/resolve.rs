@@ -40,6 +40,7 @@ impl Resolver<'_> {
         collection.hidden = decl.hidden;
         collection.accountability = decl.accountability;
         collection.versioning = decl.versioning;
+        collection.trash = decl.trash;
         collection.permissions = decl.permissions.as_ref().map(|node| node.to_json()).unwrap_or_default();
         collection.ui = decl.ui.clone();
         collection

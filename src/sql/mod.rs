@@ -17,6 +17,7 @@ pub mod rows;
 pub mod write;
 pub mod journal;
 pub mod numbers;
+pub mod trash;
 
 use read::statement_of;
 pub use read::{build_permitted, build_read};
