@@ -3,6 +3,7 @@
 //! Start at [`run`]. What a command has to say goes to standard output, what went wrong to standard error, and its exit code is 0
 //! when it went well, 1 when it did not, 2 when the command line or the configuration is wrong.
 
+mod adopt;
 mod check;
 mod doctor;
 mod explain;
@@ -88,6 +89,8 @@ enum Command {
         /// Folders of collections; COLLECTIONS_PATH when none is named.
         folders: Vec<PathBuf>,
     },
+    /// Tell what is understood of a database that was served by somebody else. Changes nothing.
+    Adopt(adopt::Arguments),
     /// Check configuration, database and drift.
     Doctor,
 }
@@ -193,6 +196,7 @@ async fn dispatch(command: Command, config: Config) -> Result<Outcome> {
         Command::Openapi(arguments) => return specs::openapi(&app, arguments).await,
         Command::Import(arguments) => return transfer::import(&app, arguments).await,
         Command::Export(arguments) => return transfer::export(&app, arguments).await,
+        Command::Adopt(arguments) => return adopt::run(&app, arguments).await,
         Command::Types => return specs::types(&app).await,
         Command::Schema { .. } | Command::Settings | Command::Check { .. } | Command::Doctor => {}
     }

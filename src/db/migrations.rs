@@ -72,13 +72,18 @@ async fn run(transaction: &mut Transaction) -> Result<()> {
         Some(1..) => versions(transaction.rows(&recorded(dialect)).await?),
         _ => BTreeSet::new(),
     };
+    let found = transaction.rows(&tables(dialect)).await?;
+    let found: BTreeSet<String> =
+        found.iter().filter_map(|row| row.text(0)).map(|name| name.to_string()).collect();
     for migration in MIGRATIONS.iter().filter(|migration| !known.contains(&migration.version)) {
         let text = match dialect {
             Dialect::Sqlite => migration.sqlite,
             Dialect::Postgres => migration.postgres,
             Dialect::Mysql => migration.mysql,
         };
-        for part in split(text) {
+        let parts = split(text).into_iter();
+        // A table that somebody else made is left as it is, without indexes of ours.
+        for part in parts.filter(|part| migration.version > 1 || !is_index_on(part, &found)) {
             transaction.execute(&statement(part)).await?;
         }
         record(transaction, migration).await?;
@@ -110,6 +115,29 @@ fn split(text: &str) -> Vec<String> {
         .map(|part| part.trim().trim_end_matches(';').to_owned())
         .filter(|part| !part.is_empty())
         .collect()
+}
+
+/// Whether a statement makes an index on one of these tables. MariaDB makes its own with the tables.
+fn is_index_on(part: &str, tables: &BTreeSet<String>) -> bool {
+    let Some((head, rest)) = part.split_once(" ON \"") else { return false };
+    let table = rest.split('"').next().unwrap_or_default();
+    !head.starts_with("CREATE TABLE") && tables.contains(table)
+}
+
+/// The tables of the system that are there.
+fn tables(dialect: Dialect) -> Statement {
+    let text = match dialect {
+        Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'directus%'",
+        Dialect::Postgres => {
+            "SELECT CAST(c.relname AS text) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = current_schema() AND c.relname LIKE 'directus%'"
+        }
+        Dialect::Mysql => {
+            "SELECT TABLE_NAME FROM information_schema.TABLES \
+             WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'directus%'"
+        }
+    };
+    Statement { columns: [ColumnType::Text].into(), ..statement(text.to_owned()) }
 }
 
 fn exists(dialect: Dialect) -> Statement {

@@ -70,6 +70,15 @@ pub fn merge(schema: &Schema, structure: &DatabaseStructure, registry: &Registry
             collection.push(field);
         }
     }
+    for collection in &mut collections {
+        let Some(table) = structure.table(&collection.name) else { continue };
+        for found in table.columns.iter().filter(|column| column.keeps_milliseconds) {
+            let Some(id) = collection.find(&found.name) else { continue };
+            if let Some(column) = &mut collection.field_mut(id).column {
+                column.keeps_milliseconds = true;
+            }
+        }
+    }
     let with_columns = Schema::new(version, collections);
     with_relations(&with_columns, registry)
 }

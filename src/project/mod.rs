@@ -5,6 +5,7 @@
 
 pub mod access;
 mod adopt;
+mod adoption;
 mod apply;
 mod catalogue;
 mod files;

@@ -54,6 +54,12 @@ pub fn collection(
         },
     );
     put("versioning", collection.versioning.then_some(Value::Bool(true)));
+    put(
+        "trash",
+        collection
+            .trash
+            .map(|trash| trash.keep.map_or(json!(true), |hours| json!({ "keep": format!("{hours}h") }))),
+    );
     let fields: Map<String, Value> = collection
         .fields()
         .filter_map(|(id, field)| {

@@ -113,6 +113,8 @@ pub struct Collection {
     pub primary_key: Vec<FieldId>,
     /// Indexes over several fields (those over one stand at the field).
     pub indexes: Vec<Index>,
+    /// What is deleted can be restored.
+    pub trash: Option<Trash>,
     /// Fields whose values the server counts, and how.
     pub numbers: Vec<(FieldId, Number)>,
     /// Per policy name what it may do, as written.
@@ -148,6 +150,7 @@ impl Collection {
             members: Value::Null,
             primary_key: Vec::new(),
             indexes: Vec::new(),
+            trash: None,
             numbers: Vec::new(),
             permissions: Value::Null,
             ui: Value::Null,
@@ -220,6 +223,13 @@ pub enum Tracking {
     Activity,
     /// Nothing.
     Nothing,
+}
+
+/// What becomes of deleted items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trash {
+    /// Hours for which they are kept; without end where there is none.
+    pub keep: Option<u32>,
 }
 
 /// How items are archived.
@@ -375,6 +385,8 @@ pub struct Column {
     pub indexed: bool,
     /// Rules for values.
     pub checks: Checks,
+    /// Dates are kept as milliseconds since 1970, by whoever made the table (on SQLite only).
+    pub keeps_milliseconds: bool,
 }
 
 impl Column {
@@ -388,6 +400,7 @@ impl Column {
             unique: false,
             indexed: false,
             checks: Checks::default(),
+            keeps_milliseconds: false,
         }
     }
 }

@@ -51,6 +51,9 @@ pub struct TableColumn {
     pub is_counted: bool,
     /// Computed by the database, cannot be written.
     pub is_generated: bool,
+    /// Dates are kept as milliseconds since 1970; see [`super::Column::keeps_milliseconds`].
+    #[serde(default)]
+    pub keeps_milliseconds: bool,
 }
 
 /// An index or a unique constraint.

@@ -106,6 +106,8 @@ pub struct Order {
 pub enum Expr {
     /// A column of a table.
     Column(Alias, Ident),
+    /// A column that keeps dates as milliseconds since 1970, in the form of its type.
+    Moment(Box<Expr>, ColumnType),
     /// A column of the select in `FROM`, by position.
     Output(usize),
     /// A value that the caller chose, as a value of this type; `None` for the numbers of the statement itself.

@@ -11,7 +11,7 @@ use super::{Dialect, NullKind, Param, dialect};
 use crate::error::{Error, Result};
 use crate::filter::{Comparison, Condition, Filter, Operand, Place, Scalar, Target, UserTest};
 use crate::query::{ReadColumn, RowRules, Sort};
-use crate::schema::{Collection, CollectionId, ColumnType, FieldId, FieldKind, Schema};
+use crate::schema::{Collection, CollectionId, Column, ColumnType, FieldId, FieldKind, Schema};
 
 /// What builds one statement.
 pub struct Builder<'a> {
@@ -65,7 +65,14 @@ impl<'a> Builder<'a> {
 
     /// A column of a table, whoever asks: for what holds tables together.
     pub fn column(&self, at: At, field: FieldId) -> Expr {
-        Expr::Column(at.alias, Ident(Arc::clone(&self.found(at).field(field).name)))
+        let found = self.found(at).field(field);
+        let column = Expr::Column(at.alias, Ident(Arc::clone(&found.name)));
+        match &found.column {
+            Some(Column { keeps_milliseconds: true, column_type, .. }) => {
+                Expr::Moment(Box::new(column), column_type.clone())
+            }
+            _ => column,
+        }
     }
 
     fn column_type(&self, at: At, field: FieldId) -> ColumnType {

@@ -163,6 +163,7 @@ impl Printer {
                 let _ = write!(self.text, "t{}.", alias.0);
                 push_quoted(&mut self.text, self.dialect, &name.0);
             }
+            Expr::Moment(column, column_type) => self.moment(column, column_type),
             Expr::Output(position) => {
                 let _ = write!(self.text, "w.c{position}");
             }

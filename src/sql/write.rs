@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::dialect::sqlite::{milliseconds, moment_format};
 use super::ident::{push_quoted, quote};
 use super::{Dialect, ListKind, NullKind, Param, Statement};
 use crate::filter::Scalar;
-use crate::schema::{Collection, ColumnType, FieldId};
+use crate::schema::{Collection, ColumnType, Field, FieldId};
 
 /// Most rows that one `INSERT` with a list of `VALUES` carries.
 const ROWS_PER_INSERT: usize = 100;
@@ -41,6 +42,7 @@ pub fn insert(
     rows: Vec<WriteRow>,
     counted: Option<FieldId>,
 ) -> Insert {
+    let rows = in_milliseconds(collection, columns, rows);
     match dialect {
         Dialect::Sqlite => {
             let statement = insert_values(dialect, collection, columns, 1, counted);
@@ -215,6 +217,7 @@ pub fn update(
     for (position, (field, value)) in values.into_iter().enumerate() {
         let field = collection.field(field);
         let column_type = field.column.as_ref().map_or(&ColumnType::Text, |column| &column.column_type);
+        let value = if keeps_milliseconds(field) { milliseconds(value) } else { value };
         if position > 0 {
             text.push(',');
         }
@@ -471,8 +474,17 @@ fn push_columns(
         if position > 0 {
             text.push(',');
         }
-        let name = quote(dialect, &collection.field(*column).name);
+        let field = collection.field(*column);
+        let name = quote(dialect, &field.name);
         match (dialect, column_type) {
+            _ if keeps_milliseconds(field) => {
+                let format = moment_format(column_type);
+                let _ = write!(
+                    text,
+                    "CASE typeof({name}) WHEN 'text' THEN strftime('{format}',{name}) ELSE \
+                     strftime('{format}',{name}/1000.0,'unixepoch') END"
+                );
+            }
             (Dialect::Postgres, ColumnType::Unknown { .. }) => {
                 let _ = write!(text, "CAST({name} AS text)");
             }
@@ -483,6 +495,22 @@ fn push_columns(
         }
     }
     types.into()
+}
+
+fn keeps_milliseconds(field: &Field) -> bool {
+    field.column.as_ref().is_some_and(|column| column.keeps_milliseconds)
+}
+
+/// Dates as whoever made the table keeps them.
+fn in_milliseconds(collection: &Collection, columns: &[FieldId], mut rows: Vec<WriteRow>) -> Vec<WriteRow> {
+    for (position, column) in columns.iter().enumerate() {
+        if keeps_milliseconds(collection.field(*column)) {
+            for value in rows.iter_mut().filter_map(|row| row.get_mut(position)) {
+                *value = milliseconds(std::mem::replace(value, Scalar::Null));
+            }
+        }
+    }
+    rows
 }
 
 fn column_types(collection: &Collection, columns: &[FieldId]) -> Vec<ColumnType> {

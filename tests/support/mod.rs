@@ -15,6 +15,7 @@ pub mod random;
 pub mod raw;
 pub mod redis;
 pub mod s3;
+pub mod reference;
 pub mod server;
 pub mod smtp;
 

@@ -55,6 +55,7 @@ pub fn assemble(answers: &[Vec<Row>], structure: &mut DatabaseStructure) {
             column_type,
             declared: Some(declared.to_owned()),
             nullable: text(row, 3) == "YES",
+            keeps_milliseconds: false,
             is_counted: extra.contains("AUTO_INCREMENT"),
             is_generated: extra.contains("VIRTUAL")
                 || extra.contains("STORED GENERATED")

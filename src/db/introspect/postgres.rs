@@ -66,6 +66,7 @@ pub fn assemble(answers: &[Vec<Row>], structure: &mut DatabaseStructure) {
             column_type,
             declared: Some(declared.to_owned()),
             nullable: !is(row, 4),
+            keeps_milliseconds: false,
             is_counted: is_serial || is(row, 6),
             is_generated,
         });

@@ -3,7 +3,7 @@
 use super::{add_to_index, on_delete, query, table, text};
 use crate::db::Row;
 use crate::schema::{ColumnType, DatabaseStructure, ForeignKey, TableColumn, Trigger};
-use crate::sql::ddl::types::{read_default, read_type};
+use crate::sql::ddl::types::{keeps_milliseconds, read_default, read_type};
 use crate::sql::{Dialect, Statement};
 
 const OBJECTS: &str = "SELECT type, name, tbl_name, COALESCE(sql, '') FROM sqlite_master \
@@ -71,6 +71,7 @@ pub fn assemble(answers: &[Vec<Row>], structure: &mut DatabaseStructure) {
             default: read_default(Dialect::Sqlite, &column_type, default, false),
             column_type,
             declared: Some(declared.to_owned()),
+            keeps_milliseconds: keeps_milliseconds(Dialect::Sqlite, declared),
             nullable: row.int(3) == Some(0) && key == 0,
             is_counted: false,
             is_generated: row.int(6).is_some_and(|hidden| hidden > 1),

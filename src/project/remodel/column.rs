@@ -122,6 +122,7 @@ pub fn new_column(field: &str, kind: &str, schema: &Map<String, Value>) -> Resul
         default,
         is_counted,
         is_generated: false,
+        keeps_milliseconds: false,
     };
     Ok(Wanted { column, is_key, unique, indexed })
 }

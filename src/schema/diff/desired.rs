@@ -52,6 +52,7 @@ fn desired_column(table: &Table, field: &Field, column: &Column) -> TableColumn 
         default: column.default.as_ref().and_then(|default| stored_default(&column.column_type, default)),
         is_counted: column.auto == Some(Auto::Increment),
         is_generated: false,
+        keeps_milliseconds: false,
     }
 }
 

@@ -32,9 +32,9 @@ pub fn declared_type(dialect: Dialect, column_type: &ColumnType) -> String {
             Mysql => format!("decimal({precision},{scale})"),
         },
         ColumnType::Boolean => by("boolean", "boolean", "boolean"),
-        ColumnType::Date => by("date", "date", "date"),
+        ColumnType::Date => by("date_text", "date", "date"),
         ColumnType::Time => by("time", "time", "time"),
-        ColumnType::DateTime => by("datetime", "timestamp", "datetime"),
+        ColumnType::DateTime => by("datetime_text", "timestamp", "datetime"),
         ColumnType::Timestamp => by("timestamp", "timestamptz", "datetime(3)"),
         ColumnType::Json => by("json_text", "json", "longtext"),
         ColumnType::Uuid => by("char(36)", "uuid", "char(36)"),
@@ -87,12 +87,12 @@ pub fn read_type(dialect: Dialect, declared: &str) -> ColumnType {
         // SQLite keeps these as floating point, whatever the name promises.
         "decimal" | "numeric" if dialect == Dialect::Sqlite => ColumnType::Float,
         "decimal" | "numeric" => decimal(),
-        "date" => ColumnType::Date,
+        "date" | "date_text" => ColumnType::Date,
         "time" | "time without time zone" => ColumnType::Time,
         "datetime" if dialect == Dialect::Mysql && length.is_some_and(|digits| digits > 0) => {
             ColumnType::Timestamp
         }
-        "datetime" | "timestamp without time zone" => ColumnType::DateTime,
+        "datetime" | "datetime_text" | "timestamp without time zone" => ColumnType::DateTime,
         "timestamp" if dialect == Dialect::Postgres => match lower.ends_with("with time zone") {
             true => ColumnType::Timestamp,
             false => ColumnType::DateTime,
@@ -107,10 +107,19 @@ pub fn read_type(dialect: Dialect, declared: &str) -> ColumnType {
     }
 }
 
+/// Whether dates are kept as milliseconds since 1970, as others do on SQLite under names that we do not give.
+pub fn keeps_milliseconds(dialect: Dialect, declared: &str) -> bool {
+    let is_named = |name: &str| declared.trim().eq_ignore_ascii_case(name);
+    dialect == Dialect::Sqlite && (is_named("date") || is_named("datetime"))
+}
+
 /// Whether the column of the database (first) stores what the declared one (second) would.
 pub fn is_stored_alike(dialect: Dialect, actual: &TableColumn, wanted: &TableColumn) -> bool {
     actual.column_type == wanted.column_type
         || actual.column_type == read_type(dialect, &declared_type(dialect, &wanted.column_type))
+        || (actual.keeps_milliseconds
+            && matches!(actual.column_type, ColumnType::DateTime)
+            && matches!(wanted.column_type, ColumnType::DateTime | ColumnType::Timestamp))
         // SQLite counts only in columns that are called `integer`, and keeps 64 bits in them.
         || (dialect == Dialect::Sqlite
             && actual.column_type == ColumnType::Integer

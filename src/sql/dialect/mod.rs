@@ -4,7 +4,7 @@
 
 mod mysql;
 mod postgres;
-mod sqlite;
+pub(super) mod sqlite;
 
 use super::ast::Expr;
 use super::print::Printer;
@@ -70,6 +70,14 @@ impl Printer {
             // The backslash it is already, and in a text here it would escape the quote.
             Dialect::Mysql => "",
         });
+    }
+
+    /// A date that is kept as milliseconds since 1970, which only SQLite has.
+    pub(super) fn moment(&mut self, column: &Expr, column_type: &ColumnType) {
+        match self.dialect {
+            Dialect::Sqlite => sqlite::moment(self, column, column_type),
+            Dialect::Postgres | Dialect::Mysql => self.expr(column),
+        }
     }
 
     /// A part of a date or time.

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use super::super::Param;
 use super::super::ast::Expr;
 use super::super::print::Printer;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+
 use crate::filter::{Function, Scalar};
 use crate::schema::ColumnType;
 
@@ -65,6 +68,40 @@ pub fn function(printer: &mut Printer, function: Function, value: &Expr) {
     let _ = write!(printer.text, "CAST(strftime('{format}', ");
     printer.expr(value);
     printer.text.push_str(") AS integer)");
+}
+
+/// Milliseconds since 1970 in the form of a date; a text, such as a default of the database leaves, in the same form.
+pub fn moment(printer: &mut Printer, column: &Expr, column_type: &ColumnType) {
+    let format = moment_format(column_type);
+    let _ = write!(printer.text, "CASE typeof(");
+    printer.call("", column, ") WHEN 'text' THEN strftime('");
+    printer.text.push_str(format);
+    printer.call("', ", column, ") ELSE strftime('");
+    printer.text.push_str(format);
+    printer.call("', ", column, "/1000.0, 'unixepoch') END");
+}
+
+/// The form of a date for SQLite's own function.
+pub fn moment_format(column_type: &ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Date => "%Y-%m-%d",
+        ColumnType::Timestamp => "%Y-%m-%dT%H:%M:%fZ",
+        _ => "%Y-%m-%dT%H:%M:%S",
+    }
+}
+
+/// A canonical date as milliseconds since 1970; what is none stays as it is.
+pub fn milliseconds(value: Scalar) -> Scalar {
+    let Scalar::Text(text) = &value else { return value };
+    let text = text.trim_end_matches('Z');
+    let moment = match text.len() {
+        10 => text.parse::<Date>().map(|date| date.to_datetime(Time::midnight())),
+        _ => text.parse::<DateTime>(),
+    };
+    match moment.map(|moment| TimeZone::UTC.to_timestamp(moment)) {
+        Ok(Ok(moment)) => Scalar::Int(moment.as_millisecond()),
+        _ => value,
+    }
 }
 
 pub fn json_length(printer: &mut Printer, value: &Expr) {
