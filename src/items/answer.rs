@@ -91,7 +91,7 @@ impl One {
         }
         let is_single = self.prepared.is_single;
         let mut run = Run::new(tx, with);
-        let keys = self.prepared.run(&mut run).await?;
+        let keys = Box::pin(self.prepared.run(&mut run)).await?;
         let events = run.finish().await?;
         let outcome = match choose(self.answer, &keys, is_single) {
             Answer::Empty => Outcome::Done(None),
@@ -225,10 +225,11 @@ impl ItemsService {
                         return Ok((Outcome::Replay(replay), Vec::<ItemEvent>::new()));
                     }
                     let (outcome, events) = match work {
-                        Work::One(one) => one.run(tx, with, &limits, key.is_some()).await?,
+                        // On the heap: what may run here is large, and the stack of a thread is not.
+                        Work::One(one) => Box::pin(one.run(tx, with, &limits, key.is_some())).await?,
                         Work::Many(steps) => {
                             let mut run = Run::new(tx, with);
-                            let body = steps.run(&mut run, &limits).await?;
+                            let body = Box::pin(steps.run(&mut run, &limits)).await?;
                             (Outcome::Done(Some(body)), run.finish().await?)
                         }
                     };

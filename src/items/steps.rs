@@ -116,7 +116,7 @@ impl ItemsService {
         let mut all = Vec::with_capacity(steps.len());
         for (index, step) in steps.into_iter().enumerate() {
             let name = step.name.clone();
-            let ready = self.prepare_step(ctx, &shaper, step, &names).await;
+            let ready = Box::pin(self.prepare_step(ctx, &shaper, step, &names)).await;
             all.push(ready.map_err(|error| error.in_operation(index))?);
             if let Some(name) = name {
                 if names.contains(&name) {
@@ -197,7 +197,7 @@ impl Steps {
         let mut answers = Answers::default();
         for (index, ReadyStep { step, work }) in self.all.into_iter().enumerate() {
             let name = step.name.clone();
-            let answer = step.run(work, run, &self.shaper, limits, &answers).await;
+            let answer = Box::pin(step.run(work, run, &self.shaper, limits, &answers)).await;
             let answer = answer.map_err(|error| error.in_operation(index))?;
             answers.all.push((name, answer));
         }
@@ -238,7 +238,7 @@ impl Step {
             }
         };
         let is_single = prepared.is_single;
-        let keys = prepared.run(run).await?;
+        let keys = Box::pin(prepared.run(run)).await?;
         if self.action == StepAction::Delete {
             return Ok(Value::Null);
         }

@@ -384,7 +384,7 @@ impl ItemsService {
         let with = self.run_context(ctx);
         let (name, id) = (collection.to_owned(), key(id)?);
         let committed = self
-            .database
+            .database(ctx)?
             .repeatable_transaction(move |tx| {
                 async move {
                     let ctx = with.ctx.clone();
@@ -403,7 +403,7 @@ impl ItemsService {
                     tx.execute(&statements::delete(dialect, &which)).await?;
                     let found = ctx.schema.find(&name).ok_or(Error::Forbidden)?;
                     let mut run = Run::new(tx, with);
-                    let key = run.restore(found, &content).await?;
+                    let key = Box::pin(run.restore(found, &content)).await?;
                     let events = run.finish().await?;
                     Ok((key_json(ctx.schema.collection(found), &key), events))
                 }

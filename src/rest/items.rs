@@ -249,7 +249,8 @@ async fn write(
     let query = url_query(api, call)?;
     let is_one = matches!(operation, Operation::Update(Targets::Key(_) | Targets::Singleton, _));
     let condition = call.header("if-match").map(Precondition::parse);
-    let answer = api.items.write_if(ctx, name, operation, Some(query), key, condition).await?;
+    let written = api.items.write_if(ctx, name, operation, Some(query), key, condition);
+    let answer = Box::pin(written).await?;
     Ok(match answer.body {
         None => Answer::Empty,
         Some(members) if is_one => {
