@@ -233,10 +233,6 @@ impl<'t> Run<'t> {
                 // Rarely, and large: on the heap.
                 Box::pin(self.keep_in_trash(id, chunk)).await?;
             }
-            if collection.trash.is_some() {
-                // Rarely, and large: on the heap.
-                Box::pin(self.keep_in_trash(id, chunk)).await?;
-            }
             self.let_go_of_accounts(id, chunk).await?;
             let matches = [Match { field: key, values: chunk }];
             let left = self.content_of(collection, chunk).await?;

@@ -86,6 +86,8 @@ pub(in crate::db) fn list_of(mut members: Vec<u8>) -> Vec<u8> {
         members.drain(..DATA.len());
     }
     members
+}
+
 /// Adds the cursor of the next page to the figures that were written. It is made of letters, digits, `-` and `_`.
 fn write_cursor(cursor: Option<&str>, has_figures: bool, out: &mut Vec<u8>) {
     if has_figures {
