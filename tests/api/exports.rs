@@ -101,7 +101,7 @@ async fn rows_without_number_come_in_order_and_with_what_belongs_to_them() {
         let admin = server.admin();
         for first in [1, 1001] {
             let items: Vec<Value> = (first..first + 1000)
-                .map(|id| json!({ "id": id, "number": id, "parent": (id > 1).then(|| id / 2) }))
+                .map(|id| json!({ "id": id, "number": id, "parent": (id > 1).then_some(id / 2) }))
                 .collect();
             admin.create("notes", json!(items)).await;
         }
