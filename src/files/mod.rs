@@ -62,7 +62,7 @@ struct Leftover {
 }
 
 impl Files {
-    /// The library over the places of the configuration, and what [`tidy`] works on.
+    /// The library over the places of the configuration, and what [`tidy()`] works on.
     pub fn new(config: &FilesConfig, outbound: Arc<Outbound>) -> (Self, Leftovers) {
         let (leftovers, left) = mpsc::unbounded_channel();
         let files = Files {

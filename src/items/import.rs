@@ -112,6 +112,7 @@ impl ItemsService {
         progress: Arc<ImportProgress>,
         careful: Option<u64>,
     ) -> Result<()> {
+        let ctx = &*self.with_own(ctx).await?;
         let (sender, parts) = mpsc::channel(AHEAD);
         let planning = async move {
             while let Some(next) = rows.recv().await {
@@ -128,7 +129,8 @@ impl ItemsService {
             Err(broken_off())
         };
         let with = self.run_context(ctx);
-        let writing = self.database.transaction(move |tx| {
+        let database = self.database(ctx)?;
+        let writing = database.transaction(move |tx| {
             async move { write_all(tx, &with, parts, &progress, careful).await }.boxed()
         });
         let (planned, written) = tokio::join!(planning, writing);
@@ -140,6 +142,10 @@ impl ItemsService {
     /// Writes each of these items that can be written. Gives what is wrong with the others.
     pub async fn import_some(&self, ctx: &Context, id: CollectionId, rows: Vec<ImportRow>) -> Vec<Error> {
         let mut refused = Vec::new();
+        let ctx = &match self.with_own(ctx).await {
+            Ok(ctx) => ctx.into_owned(),
+            Err(error) => return vec![error],
+        };
         let mut planned = Vec::with_capacity(rows.len());
         for row in rows {
             let line = row.line;
@@ -166,7 +172,7 @@ impl ItemsService {
         }
         let with = self.run_context(ctx);
         let committed = self
-            .database
+            .database(ctx)?
             .repeatable_transaction(move |tx| {
                 async move {
                     let mut run = Run::new(tx, with);

@@ -41,7 +41,7 @@ impl ItemsService {
             Plan::Aggregate(_) => false,
         };
         let (sender, pieces) = mpsc::channel(AHEAD);
-        let database = self.database.clone();
+        let database = self.database(ctx)?;
         let reading =
             tokio::spawn(async move { database.read_pieces(&read.plan, &read.statements, sender).await });
         Ok(Pieces { is_flat, pieces, reading: Some(reading) })

@@ -258,7 +258,7 @@ where
             }
             if !below.is_empty() {
                 // Rows are still coming in over the first connection.
-                let mut second = self.shared.pool.acquire().await?;
+                let mut second = self.acquire().await?;
                 self.read_below(second.get()?, plan, below, key_sets, &mut levels).await?;
                 second.release();
             }

@@ -1,6 +1,6 @@
 //! Changing the model over the API: collections, fields and relations, one request at a time.
 //!
-//! Start at [`Project::remodel`]. A request becomes [`Edit`]s; the [`bench`] works out what they mean for tables and registry
+//! Start at [`Project::remodel`]. A request becomes [`Edit`]s; the [`mod@bench`] works out what they mean for tables and registry
 //! rows, without touching either; then both change in one transaction where the database can.
 
 mod bench;
