@@ -4,6 +4,7 @@
 //! `{"collection of tenants": ["key", ...]}`. Without it nothing is reached, so that a connection of somebody else sees no row.
 
 use super::ddl::statement;
+use super::ddl::types::quote_text;
 use super::ident::quote;
 use super::{Dialect, Param, Statement};
 use crate::access::{joined, owner};
@@ -56,7 +57,7 @@ pub fn policies(schema: &Schema) -> Vec<TablePolicy> {
 /// The field names one of the tenants that may be reached.
 fn names_reached(schema: &Schema, id: CollectionId, field: FieldId, tenants: CollectionId) -> String {
     let column = column(schema, id, field);
-    let tenants = text(&schema.collection(tenants).name);
+    let tenants = quote_text(Dialect::Postgres, &schema.collection(tenants).name);
     // What is no list of tenants names none; it must not be read as JSON either, whatever is evaluated first.
     format!(
         "{column}::text IN (SELECT jsonb_array_elements_text(\
@@ -79,11 +80,6 @@ fn column(schema: &Schema, id: CollectionId, field: FieldId) -> String {
     format!("{table}.{}", quote(Dialect::Postgres, &collection.field(field).name))
 }
 
-/// A constant; only names of the model become one.
-fn text(value: &str) -> String {
-    format!("'{}'", value.replace('\0', "").replace('\'', "''"))
-}
-
 impl TablePolicy {
     /// Puts the rule in force, for the owner of the table, too. The rule's text stands in its comment, to be found again.
     pub fn create(&self) -> Vec<Statement> {
@@ -92,7 +88,10 @@ impl TablePolicy {
             format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),
             format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
             format!("CREATE POLICY {POLICY} ON {table} USING ({})", self.condition),
-            format!("COMMENT ON POLICY {POLICY} ON {table} IS {}", text(&self.condition)),
+            format!(
+                "COMMENT ON POLICY {POLICY} ON {table} IS {}",
+                quote_text(Dialect::Postgres, &self.condition)
+            ),
         ];
         texts.into_iter().map(statement).collect()
     }
