@@ -149,12 +149,12 @@ impl Authenticator {
         schema: &Arc<Schema>,
         holder: Holder<'_>,
         now: Timestamp,
-        change: impl FnOnce(Option<SecondFactor>) -> Result<Option<SecondFactor>> + Send + 'static,
+        change: impl FnOnce(Option<SecondFactor>) -> Result<Option<SecondFactor>> + Clone + Send + 'static,
     ) -> Result<()> {
         let session = holder.token.and_then(|token| self.session_of(token));
         let record = self.record(holder.client, "update", holder.user, now);
         let (schema, id) = (schema.clone(), holder.user.to_owned());
-        let changed = self.store.db.transaction(move |tx| {
+        let changed = self.store.db.repeatable_transaction(move |tx| {
             Box::pin(async move {
                 let users = Table::new(&schema, "directus_users")?;
                 let rows = users.locked(tx, USER_COLUMNS, "id", &id).await?;

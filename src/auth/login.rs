@@ -114,7 +114,7 @@ impl Authenticator {
         };
         let hash = hashing::hash(password.into()).await?;
         let (schema, id) = (schema.clone(), user.id.clone());
-        let renewed = self.store.db.transaction(move |tx| {
+        let renewed = self.store.db.repeatable_transaction(move |tx| {
             Box::pin(async move {
                 let users = Table::new(&schema, "directus_users")?;
                 let rows = users.locked(tx, &["password"], "id", &id).await?;

@@ -193,7 +193,7 @@ impl Authenticator {
             });
         }
         let (schema, user, page) = (schema.clone(), user.to_owned(), store::text(page));
-        let noted = self.store.db.transaction(move |tx| {
+        let noted = self.store.db.repeatable_transaction(move |tx| {
             Box::pin(async move {
                 store::Table::new(&schema, "directus_users")?
                     .update(tx, &user, vec![("last_page", page)])

@@ -89,7 +89,7 @@ impl Authenticator {
             Owner::Share(_) => "",
         };
         let record = self.record(client, "login", user, now);
-        let opened = self.store.db.transaction(move |tx| {
+        let opened = self.store.db.repeatable_transaction(move |tx| {
             Box::pin(async move {
                 let user = match &owner_here {
                     Owner::User(id) => {
@@ -137,7 +137,7 @@ impl Authenticator {
         let retired_until = later(now, linger);
         let used_lately_until = later(now, linger.saturating_sub(GRACE));
         let (schema_here, old_here, owner_here) = (schema.clone(), old.clone(), owner.clone());
-        let outcome = self.store.db.transaction(move |tx| {
+        let outcome = self.store.db.repeatable_transaction(move |tx| {
             Box::pin(async move {
                 let user = match locked_owner(tx, &schema_here, &owner_here, now).await {
                     Ok(user) => user,
@@ -190,7 +190,7 @@ impl Authenticator {
     /// Ends a session, those that it came of and those that came of it.
     async fn end_family(&self, schema: &Arc<Schema>, owner: Owner, hash: String) -> Result<()> {
         let schema = schema.clone();
-        let ended = self.store.db.transaction(move |tx| {
+        let ended = self.store.db.repeatable_transaction(move |tx| {
             Box::pin(async move {
                 if let Owner::User(id) = &owner {
                     Table::new(&schema, "directus_users")?.locked(tx, &["id"], "id", id).await?;
@@ -245,7 +245,7 @@ impl Authenticator {
     /// Ends every session of a user.
     pub async fn end_all_sessions(&self, schema: &Arc<Schema>, user: &str) -> Result<()> {
         let (schema, user) = (schema.clone(), user.to_owned());
-        let ended = self.store.db.transaction(move |tx| {
+        let ended = self.store.db.repeatable_transaction(move |tx| {
             Box::pin(async move {
                 Table::new(&schema, "directus_users")?.locked(tx, &["id"], "id", &user).await?;
                 end_sessions(tx, &schema, &user, None).await
@@ -410,6 +410,7 @@ async fn use_code(
 }
 
 /// A record of what a user did to their own account.
+#[derive(Clone)]
 pub(super) struct Record {
     action: &'static str,
     user: String,

@@ -129,7 +129,7 @@ impl Authenticator {
         self.opened_share(schema, &id, now).await?;
 
         let (schema_here, id_here) = (schema.clone(), id.clone());
-        let counted = self.store.db.transaction(move |tx| {
+        let counted = self.store.db.repeatable_transaction(move |tx| {
             Box::pin(async move {
                 let shares = Table::new(&schema_here, SHARES)?;
                 let rows = shares.locked(tx, SHARE_COLUMNS, "id", &id_here).await?;

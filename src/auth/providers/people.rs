@@ -80,8 +80,11 @@ impl Authenticator {
                 identity: identity.clone(),
                 owner: owner.clone(),
             };
-            let found =
-                self.store.db.transaction(move |tx| Box::pin(async move { task.run(tx).await })).await;
+            let found = self
+                .store
+                .db
+                .repeatable_transaction(move |tx| Box::pin(async move { task.run(tx).await }))
+                .await;
             match found.map(|committed| committed.into_inner()) {
                 Ok(found) => {
                     if found.is_changed {
@@ -104,6 +107,7 @@ struct Found {
 }
 
 /// One look for a user, with what may be changed of them.
+#[derive(Clone)]
 struct Task {
     schema: Arc<Schema>,
     provider: ProviderConfig,
