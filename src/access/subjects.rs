@@ -1,4 +1,4 @@
-//! Rows about items of any collection: comments, revisions, activity, versions. Nobody learns from them what they may not see of the
+//! Rows about items of any collection: comments, revisions, activity, shares, versions. Nobody learns from them what they may not see of the
 //! items themselves.
 //!
 //! Such a row is seen by whoever may read its item, on top of what permissions say of the row. What it holds of the item is seen by
@@ -8,8 +8,8 @@ use super::rules::{CollectionRules, FieldRules};
 use crate::filter::{Condition, Filter, Operand, Scalar, Target};
 use crate::schema::{Collection, CollectionId, ColumnType, FieldId, Schema};
 
-const COLLECTIONS: [&str; 4] =
-    ["directus_activity", "directus_comments", "directus_revisions", "directus_versions"];
+const COLLECTIONS: [&str; 5] =
+    ["directus_activity", "directus_comments", "directus_revisions", "directus_shares", "directus_versions"];
 /// What rows hold of their items.
 const CONTENTS: [&str; 2] = ["data", "delta"];
 

@@ -337,6 +337,8 @@ async fn a_share_does_not_cross_tenants() {
             ["papers", "share", {}, ["*"]],
             ["directus_shares", "create", {}, ["*"]],
             ["directus_shares", "read", {}, ["*"]],
+            ["directus_shares", "update", {}, ["*"]],
+            ["directus_shares", "delete", {}, ["*"]],
         ]);
         let everything = policy(&admin, "papers", rights).await;
         let (ada_id, ada) = user(&admin, "ada", &[&everything]).await;
@@ -349,7 +351,15 @@ async fn a_share_does_not_cross_tenants() {
         let person = admin.create("people", json!({ "firm": 1, "user": ada_id })).await["id"].clone();
         let share = |item: &str| json!({ "collection": "papers", "item": item, "role": role });
         ada.post("/shares", share("2")).await.refused(403, "FORBIDDEN");
+        let theirs = admin.post("/shares", share("2")).await.data()["id"].clone();
         let share = ada.post("/shares", share("1")).await.data()["id"].clone();
+        // Shares of what she may not see are not there for her.
+        let seen = ada.get("/shares?fields=id").await.data();
+        assert_eq!(seen, json!([{ "id": share }]));
+        let theirs = format!("/shares/{}", theirs.as_str().unwrap());
+        ada.get(&theirs).await.refused(403, "FORBIDDEN");
+        ada.patch(&theirs, json!({ "name": "Mine now" })).await.refused(403, "FORBIDDEN");
+        ada.delete(&theirs).await.refused(403, "FORBIDDEN");
         let tokens = server.visitor().post("/shares/auth", json!({ "share": share })).await.data();
         let guest = server.visitor().with_token(tokens["access_token"].as_str());
         assert_eq!(guest.get("/items/papers/1").await.data()["title"], "Of 1");
