@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::access::{AccessRules, Accountability, Context};
 use crate::auth::providers::Providers;
 use crate::auth::{self, Authenticator, Links, NewAdministrator};
-use crate::cache::Redis;
+use crate::cache::{Redis, SharedStream};
 use crate::config::{Config, CorsConfig, DatabaseTarget, LimitsConfig, Origins, Secret, ServerConfig};
 use crate::db::nodes::Nodes;
 use crate::db::{Database, Settings, Target};
@@ -26,8 +26,9 @@ use crate::mail::Mailer;
 use crate::outbound::Outbound;
 use crate::project::{Project, SchemaStore, Watch, follow_others};
 use crate::query::QueryLimits;
+use crate::realtime::{Desk, Realtime};
 use crate::rest::{self, Api, Cookies, Denials};
-use crate::server::{Gate, Listening};
+use crate::server::{Gate, JsonLimits, Listening};
 use crate::specs::Specs;
 use crate::sql::Dialect;
 use crate::telemetry::{Metrics, start_logs};
@@ -87,17 +88,43 @@ impl App {
 
         let events = Events::start(db.clone(), hooks);
         let auth = Authenticator::new(db.clone(), &secret, &config.auth).with_events(events.clone());
+        let auth = Arc::new(auth);
         let items = ItemsService::new(db.clone(), events.clone(), items_settings(&config.limits));
         let items = Arc::new(items.with_marks(auth.marks()));
         load_demo_data(&items, &config, &project).await?;
         let outbound = Arc::new(Outbound::new(&config.outgoing));
         let (files, leftovers) = Files::new(&config.files, outbound.clone());
         let left = events.listen();
+        let providers = Providers::new(&config.providers, &config.server.public_url, &secret, outbound)?;
+        let others = match &config.redis {
+            // One Redis may serve several projects; nodes of one know each other by their secret.
+            Some(url) if db.dialect() != Dialect::Sqlite => {
+                let key = format!("tablature:events:{}", auth.marks()(b"events of nodes"));
+                Some(SharedStream::new(url.expose(), key)?)
+            }
+            _ => None,
+        };
+        let realtime = config.sockets.clone().map(|sockets| {
+            let desk = Desk {
+                items: items.clone(),
+                auth: auth.clone(),
+                schemas: schemas.clone(),
+                events: events.clone(),
+                limits: query_limits(&config.limits),
+                json: JsonLimits {
+                    most_bytes: sockets.most_message_bytes,
+                    most_depth: config.server.max_json_depth,
+                },
+                config: sockets,
+                has_passwords: !providers.disable_default,
+            };
+            Realtime::start(desk, others)
+        });
         let api = Arc::new(Api {
             items,
             auth,
             files: Arc::new(files),
-            providers: Providers::new(&config.providers, &config.server.public_url, &secret, outbound)?,
+            providers,
             mailer: Mailer::new(&config.email)
                 .map_err(|problem| Error::internal(anyhow::anyhow!(problem)))?,
             links: Links::new(&config.server.public_url, &config.email.links)?,
@@ -108,6 +135,7 @@ impl App {
             specs: Specs::new(&config.server.public_url, rest::is_route),
             project: project.clone(),
             system: project.system(),
+            realtime,
             metrics: metrics.clone(),
             limits: query_limits(&config.limits),
             rate_limits: config.rate_limits.clone(),

@@ -24,6 +24,7 @@ pub mod system;
 pub mod project;
 pub mod transfer;
 pub mod server;
+pub mod realtime;
 pub mod specs;
 pub mod rest;
 pub mod app;

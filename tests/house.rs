@@ -33,7 +33,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("project", 6, &[]),
     ("transfer", 6, &[]),
     ("server", 7, &[]),
-    ("rest", 7, &["server", "specs"]),
+    ("rest", 7, &["server", "specs", "realtime"]),
     ("graphql", 7, &["server"]),
     ("realtime", 7, &["server"]),
     ("specs", 7, &["server"]),

@@ -16,6 +16,7 @@ mod secret;
 mod sessions;
 mod setup;
 mod shares;
+mod standing;
 mod store;
 mod token;
 
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::access::{AccessRules, Accountability, Directory};
@@ -64,6 +66,8 @@ pub struct Authenticator {
     keys: Keys,
     callers: Callers,
     directories: Directories,
+    /// Counts how often all were forgotten.
+    changes: watch::Sender<u64>,
     visitor: Arc<Caller>,
     guesses: Guesses,
     /// Letters that an address was sent, which count like wrong guesses.
@@ -82,6 +86,7 @@ impl Authenticator {
             keys: Keys::new(secret),
             callers: Callers::new(),
             directories: Directories::new(),
+            changes: watch::Sender::new(0),
             visitor: Arc::new(Caller::visitor()),
             guesses: Guesses::new(),
             letters: Guesses::new(),
@@ -226,6 +231,7 @@ impl Authenticator {
     pub fn forget_all(&self) {
         self.callers.forget_all();
         self.directories.forget();
+        self.changes.send_modify(|count| *count += 1);
     }
 
     async fn look_up(&self, schema: &Schema, token: &str, now: Timestamp) -> Result<Caller> {

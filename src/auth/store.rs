@@ -144,7 +144,7 @@ impl Store {
         Ok(self.db.rows(&statement).await?.iter().map(User::from_row).find(is_theirs))
     }
 
-    async fn users(&self, schema: &Schema, by: &str, values: &[&str]) -> Result<Vec<User>> {
+    pub(super) async fn users(&self, schema: &Schema, by: &str, values: &[&str]) -> Result<Vec<User>> {
         let rows = self.rows(schema, "directus_users", USER_COLUMNS, by, values).await?;
         Ok(rows.iter().map(User::from_row).collect())
     }

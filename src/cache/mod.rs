@@ -4,6 +4,8 @@
 
 mod rate;
 mod redis;
+mod stream;
 
 pub use rate::{Quota, RateLimiter, Verdict};
 pub use redis::Redis;
+pub use stream::{SharedStream, StreamConnection};

@@ -10,6 +10,7 @@ mod provider;
 mod read;
 mod secret;
 pub mod settings;
+mod sockets;
 mod source;
 mod transfer;
 mod value;
@@ -24,6 +25,7 @@ pub use files::{AssetsConfig, FilesConfig, LocationConfig, LocationDriver, S3Con
 pub use provider::{ClientAuth, ProviderConfig, ProviderDriver, ProviderMode, ProvidersConfig};
 pub use read::ConfigErrors;
 pub use secret::{Secret, Secrets};
+pub use sockets::{DoorConfig, SocketAuth, SocketsConfig};
 pub use source::Sources;
 pub use transfer::TransferConfig;
 pub use value::Network;
@@ -39,6 +41,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Letters.
     pub email: EmailConfig,
+    /// Sockets; `None` where there are none.
+    pub sockets: Option<SocketsConfig>,
     /// The database.
     pub database: DatabaseConfig,
     /// What a request may ask for.

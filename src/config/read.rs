@@ -4,6 +4,7 @@ mod edge;
 mod email;
 mod files;
 mod provider;
+mod sockets;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -128,6 +129,7 @@ pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
             session_cookie: cookie(&mut reader, &SESSION_COOKIE, is_https),
         },
         email: email::email(&mut reader),
+        sockets: sockets::sockets(&mut reader),
         database: database(&mut reader),
         limits: LimitsConfig {
             query_default: reader.or("QUERY_LIMIT_DEFAULT", 100, value::whole(-1, i64::MAX)),

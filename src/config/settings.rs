@@ -103,6 +103,60 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
         ],
     ),
     (
+        "Sockets",
+        &[
+            setting("WEBSOCKETS_ENABLED", "true", "Open sockets to those who ask for one."),
+            setting(
+                "WEBSOCKETS_HEARTBEAT_ENABLED",
+                "true",
+                "Ask each socket regularly whether somebody is there.",
+            ),
+            setting(
+                "WEBSOCKETS_HEARTBEAT_PERIOD",
+                "30",
+                "How often; a bare number is seconds, here and below.",
+            ),
+            setting("WEBSOCKETS_REST_ENABLED", "true", "Sockets for items and subscriptions."),
+            setting("WEBSOCKETS_REST_PATH", "/websocket", "Where they are."),
+            setting("WEBSOCKETS_REST_CONN_LIMIT", "Infinity", "Most of them on one node."),
+            setting(
+                "WEBSOCKETS_REST_AUTH",
+                "handshake",
+                "When a client says who it is: `public` whenever it likes, `handshake` with its first message, `strict` \
+                 with the request itself.",
+            ),
+            setting("WEBSOCKETS_REST_AUTH_TIMEOUT", "10", "How long that may take."),
+            setting("WEBSOCKETS_GRAPHQL_ENABLED", "true", "Sockets for GraphQL subscriptions."),
+            setting("WEBSOCKETS_GRAPHQL_PATH", "/graphql", "Where they are."),
+            setting("WEBSOCKETS_GRAPHQL_CONN_LIMIT", "Infinity", "Most of them on one node."),
+            setting("WEBSOCKETS_GRAPHQL_AUTH", "handshake", "As with `WEBSOCKETS_REST_AUTH`."),
+            setting("WEBSOCKETS_GRAPHQL_AUTH_TIMEOUT", "10", "How long that may take."),
+            setting("WEBSOCKETS_CLIENT_LIMIT", "50", "Most sockets of one address."),
+            setting("WEBSOCKETS_SUBSCRIPTION_LIMIT", "100", "Most subscriptions of one socket."),
+            setting("WEBSOCKETS_MESSAGE_SIZE", "1mb", "Largest message that is taken."),
+            setting(
+                "WEBSOCKETS_MESSAGE_RATE",
+                "100",
+                "Messages that a socket may send in a second; five times as many may come at once.",
+            ),
+            setting(
+                "WEBSOCKETS_QUEUE_MESSAGES",
+                "1000",
+                "Messages that wait for a client that reads slowly.",
+            ),
+            setting(
+                "WEBSOCKETS_QUEUE_SIZE",
+                "4mb",
+                "Their size together. Past one of the two the socket is closed.",
+            ),
+            setting(
+                "WEBSOCKETS_HISTORY",
+                "10000",
+                "Events that a client may have missed and still be given.",
+            ),
+        ],
+    ),
+    (
         "Signing in elsewhere",
         &[
             setting(
@@ -437,6 +491,7 @@ pub const OWN_PREFIXES: &[&str] = &[
     "TUS_",
     "USER_INVITE_",
     "USER_REGISTER_",
+    "WEBSOCKETS_",
 ];
 
 /// Every setting, in order.

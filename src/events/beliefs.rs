@@ -63,6 +63,14 @@ impl Beliefs {
         }
     }
 
+    /// Whether another node may believe something; none where nothing is believed.
+    pub(super) async fn has_others(&self) -> bool {
+        match self.0.load_full() {
+            Some(belief) => belief.nodes.has_others().await,
+            None => false,
+        }
+    }
+
     pub(super) async fn leave(&self) {
         if let Some(belief) = self.0.load_full() {
             belief.nodes.leave().await;

@@ -124,6 +124,11 @@ impl Events {
         self.beliefs.outlast().await;
     }
 
+    /// Whether another node may change what this one believes.
+    pub async fn has_other_nodes(&self) -> bool {
+        self.beliefs.has_others().await
+    }
+
     /// The last act of a node: others need not wait for it.
     pub async fn leave(&self) {
         self.beliefs.leave().await;

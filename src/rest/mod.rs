@@ -16,6 +16,7 @@ mod schema;
 mod service;
 mod snapshot;
 mod shares;
+mod sockets;
 mod specs;
 mod system;
 mod transfer;
@@ -35,6 +36,7 @@ use crate::items::ItemsService;
 use crate::mail::Mailer;
 use crate::project::{Project, SchemaStore, System};
 use crate::query::QueryLimits;
+use crate::realtime::Realtime;
 use crate::schema::Schema;
 use crate::server::{Answer, Call, Credentials, RouteClass, Routes};
 use crate::specs::Specs;
@@ -54,7 +56,7 @@ pub struct Api {
     /// Files.
     pub files: Arc<Files>,
     /// Who is there.
-    pub auth: Authenticator,
+    pub auth: Arc<Authenticator>,
     /// Who signs people in beside us.
     pub providers: Providers,
     /// Letters.
@@ -75,6 +77,8 @@ pub struct Api {
     pub system: System,
     /// Items to files and from files.
     pub transfers: Arc<Transfers>,
+    /// Sockets, where there are any.
+    pub realtime: Option<Realtime>,
     /// Figures.
     pub metrics: Metrics,
     /// Limits of queries.
@@ -88,6 +92,12 @@ pub struct Api {
 impl Routes for Api {
     async fn answer(&self, call: &mut Call<'_>) -> Result<Answer> {
         let path = call.path;
+        if let Some(door) = self.realtime.as_ref().and_then(|realtime| realtime.door(path))
+            && call.method == "GET"
+        {
+            call.set_route(door.pattern());
+            return Box::pin(sockets::open(self, call, door)).await;
+        }
         let Some(route) = Route::find(path).filter(|route| {
             call.set_route(route.pattern());
             call.method == "OPTIONS" || route.takes(call.method.as_str())
@@ -112,6 +122,12 @@ impl Routes for Api {
 
     fn class(&self, path: &[Cow<'_, str>]) -> RouteClass {
         limits::class(path)
+    }
+
+    fn stop(&self) {
+        if let Some(realtime) = &self.realtime {
+            realtime.stop();
+        }
     }
 }
 

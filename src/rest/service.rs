@@ -54,6 +54,8 @@ pub(super) async fn info(api: &Api, call: &Call<'_>) -> Result<Answer> {
         info["queryLimit"] = json!({ "default": api.limits.default_limit, "max": api.limits.max_limit });
         info["rateLimit"] = rate(api.rate_limits.requests);
         info["rateLimitGlobal"] = rate(api.rate_limits.global);
+        let sockets = api.realtime.as_ref().map(|realtime| realtime.describe());
+        info["websocket"] = sockets.unwrap_or(Value::Bool(false));
     }
     if ctx.rules.is_everything() {
         info["version"] = json!(env!("CARGO_PKG_VERSION"));

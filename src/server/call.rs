@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
@@ -33,7 +34,7 @@ pub struct Call<'a> {
     pub(super) http: &'a HttpRequest,
     pub(super) payload: &'a mut Payload,
     pub(super) limits: JsonLimits,
-    pub(super) gate: &'a Gate,
+    pub(super) gate: &'a Arc<Gate>,
     pub(super) notes: Notes<'a>,
 }
 

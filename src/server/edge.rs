@@ -45,6 +45,9 @@ pub trait Routes: Send + Sync + 'static {
 
     /// What the route of a path is, for the limits; also of a path that has none.
     fn class(&self, path: &[Cow<'_, str>]) -> RouteClass;
+
+    /// The server is about to stop: whatever lives on behind an answer comes to its end.
+    fn stop(&self) {}
 }
 
 /// What the edge needs to know.
@@ -54,7 +57,7 @@ pub(super) struct Edge<R> {
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) address_header: Option<String>,
     pub(super) compression: bool,
-    pub(super) gate: Gate,
+    pub(super) gate: Arc<Gate>,
     pub(super) cors: Option<Cors>,
     pub(super) hsts: Option<HeaderValue>,
     /// The server is about to stop: connections are not kept.

@@ -59,13 +59,14 @@ impl Listening {
     /// Answers until SIGTERM or SIGINT, then lets what runs finish and returns. A second signal ends the process at once.
     pub async fn serve<R: Routes>(self, config: &ServerConfig, gate: Gate, routes: Arc<R>) -> io::Result<()> {
         let is_stopping = Arc::new(AtomicBool::new(false));
+        let stopped = routes.clone();
         let edge = Data::new(Edge {
             routes,
             limits: JsonLimits { most_bytes: config.max_payload_bytes, most_depth: config.max_json_depth },
             trusted_proxies: config.trusted_proxies.clone(),
             address_header: config.address_header.clone(),
             compression: config.compression,
-            gate,
+            gate: Arc::new(gate),
             cors: config.cors.as_ref().map(Cors::new),
             hsts: config.hsts.and_then(|max_age| {
                 HeaderValue::try_from(format!("max-age={}; includeSubDomains", max_age.as_secs())).ok()
@@ -88,6 +89,7 @@ impl Listening {
             signals.next().await;
             tracing::info!("stopping: requests in flight are finished first");
             is_stopping.store(true, Ordering::Relaxed);
+            stopped.stop();
             refuse_new_connections(&self.listener);
             tokio::time::sleep(LAST_ACCEPTS).await;
             tokio::spawn(async move {

@@ -15,6 +15,7 @@ mod multipart;
 mod observe;
 mod path;
 mod respond;
+mod socket;
 
 #[cfg(test)]
 mod tests;
@@ -26,3 +27,4 @@ pub use gate::{Gate, RouteClass};
 pub use listen::Listening;
 pub use multipart::{Lent, Part, Parts};
 pub use respond::{Answer, Attachment, Body, Content, entries, status};
+pub use socket::{Meter, Socket};

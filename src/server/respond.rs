@@ -39,6 +39,8 @@ pub enum Answer {
     Methods(&'static str),
     /// What is neither JSON nor a text of ours.
     Content(Box<Content>),
+    /// The connection becomes a socket.
+    Socket(Box<HttpResponse>),
 }
 
 /// An answer with headers of its own.
@@ -108,6 +110,7 @@ pub(super) fn answer(answer: Answer) -> HttpResponse {
             response
         }
         Answer::Content(content) => self::content(*content),
+        Answer::Socket(response) => *response,
     }
 }
 

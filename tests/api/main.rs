@@ -45,6 +45,8 @@ mod outage;
 mod preconditions;
 mod query;
 mod query_aggregate;
+mod realtime;
+mod realtime_limits;
 mod relations;
 mod remodel;
 mod schema;

@@ -18,6 +18,7 @@ pub mod s3;
 pub mod reference;
 pub mod server;
 pub mod smtp;
+pub mod socket;
 
 pub use client::{Answer, Client};
 pub use database::{Database, Engine};

@@ -71,7 +71,7 @@ fn rate(reader: &mut Reader<'_>, settings: RateSettings) -> Option<Rate> {
 }
 
 /// A duration whose bare number is seconds, as the public API has it for these settings.
-fn seconds(text: &str) -> Parsed<Duration> {
+pub(super) fn seconds(text: &str) -> Parsed<Duration> {
     let bare = text.bytes().all(|byte| byte.is_ascii_digit());
     let duration = if bare { value::duration(&format!("{text}s")) } else { value::duration(text) }?;
     if duration > Duration::from_secs(86_400) {

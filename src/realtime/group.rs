@@ -1,0 +1,268 @@
+//! Subscriptions that are told the very same: one question, one set of rights.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use serde_json::Value;
+
+use super::Desk;
+use super::batch::Changes;
+use super::caller::Standing;
+use super::history::Position;
+use super::subscription::{Spec, Subscription, Told, Watch};
+use crate::access::Context;
+use crate::error::{Error, Result};
+use crate::events::EventAction;
+use crate::schema::ColumnType;
+
+/// Keys that a group remembers to tell of their end.
+pub(super) const MOST_KNOWN: usize = 1000;
+
+/// Which members of a group.
+pub(super) type Whom<'a> = dyn Fn(&Subscription) -> bool + Send + Sync + 'a;
+
+/// By what groups are told apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct GroupKey {
+    spec: Arc<str>,
+    rules: u64,
+    schema: u64,
+    /// Only where the question names who asks.
+    person: Option<(Option<String>, Option<String>, Vec<String>)>,
+}
+
+impl GroupKey {
+    pub(super) fn of(spec: &Spec, standing: &Standing) -> Self {
+        let who = &standing.accountability;
+        GroupKey {
+            spec: spec.text.clone(),
+            rules: standing.rules.id(),
+            schema: standing.schema.version,
+            person: spec.is_personal.then(|| (who.user.clone(), who.role.clone(), who.policies.clone())),
+        }
+    }
+}
+
+/// One group.
+pub(super) struct Group {
+    spec: Arc<Spec>,
+    standing: Standing,
+    watch: Watch,
+    members: HashMap<u64, Arc<Subscription>>,
+    /// Something could not be read: they are told so when it can be again.
+    pub(super) is_behind: bool,
+}
+
+impl Group {
+    pub(super) fn new(spec: Arc<Spec>, standing: Standing) -> Self {
+        let watch = match spec.wants(EventAction::Delete) {
+            true => spec.watch(&standing.context()),
+            false => Watch::Nothing,
+        };
+        Group { spec, standing, watch, members: HashMap::new(), is_behind: false }
+    }
+
+    pub(super) fn add(&mut self, subscription: Arc<Subscription>) {
+        self.members.insert(subscription.id, subscription);
+    }
+
+    pub(super) fn remove(&mut self, subscription: u64) {
+        self.members.remove(&subscription);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = &Arc<Subscription>> {
+        self.members.values()
+    }
+
+    /// Whether it has to remember what was seen.
+    pub(super) fn remembers(&self) -> bool {
+        matches!(self.watch, Watch::Known(_))
+    }
+
+    /// What was seen so far.
+    pub(super) fn known(&self) -> Vec<Arc<str>> {
+        match &self.watch {
+            Watch::Known(keys) => keys.iter().cloned().collect(),
+            Watch::Nothing | Watch::Everything => Vec::new(),
+        }
+    }
+
+    /// These were seen.
+    pub(super) fn know(&mut self, keys: impl IntoIterator<Item = Arc<str>>) {
+        let Watch::Known(known) = &mut self.watch else { return };
+        for key in keys {
+            if known.len() >= MOST_KNOWN && !known.contains(&key) {
+                return;
+            }
+            known.insert(key);
+        }
+    }
+
+    /// Of items that a group with other rights has seen, those that this one may see, are seen here, too.
+    pub(super) async fn inherit(&mut self, desk: &Desk, keys: &[Arc<str>]) -> Result<()> {
+        if !self.remembers() || keys.is_empty() {
+            return Ok(());
+        }
+        let among: Vec<&Arc<str>> = keys.iter().collect();
+        let ctx = self.standing.context();
+        let seen = self.spec.visible(desk, &ctx, Some(&among), MOST_KNOWN).await?;
+        self.know(seen);
+        Ok(())
+    }
+
+    /// Tells every member what happened. `before` and `after` are the places in the stream around it.
+    pub(super) async fn tell(&mut self, desk: &Desk, changes: &Changes, before: &Position, after: &Position) {
+        match self.read(desk, changes).await {
+            Ok(told) => self.send(&told, before, after),
+            Err(error) => {
+                tracing::warn!(%error, collection = &*self.spec.collection, "events could not be read; listeners are told so");
+                self.is_behind = true;
+            }
+        }
+    }
+
+    async fn read(&mut self, desk: &Desk, changes: &Changes) -> Result<Vec<Told>> {
+        let ctx = self.standing.context();
+        let spec = self.spec.clone();
+        let mut told = Vec::new();
+        told.extend(self.gone(&ctx, &changes.replaced));
+        for (action, keys) in
+            [(EventAction::Create, &changes.created), (EventAction::Update, &changes.updated)]
+        {
+            let keys = spec.of(keys);
+            let mut may_be_seen = true;
+            if spec.wants(action) {
+                let read = spec.read(desk, &ctx, &keys).await?;
+                may_be_seen = !read.is_empty();
+                told.extend(read.into_iter().map(|members| Told::new(action.name(), members)));
+            }
+            self.learn(desk, &ctx, &keys, may_be_seen).await?;
+        }
+        told.extend(self.gone(&ctx, &changes.deleted));
+        Ok(told)
+    }
+
+    /// Remembers which of these items may be seen now, so that their end is told, and only theirs.
+    async fn learn(
+        &mut self,
+        desk: &Desk,
+        ctx: &Context,
+        keys: &[&Arc<str>],
+        may_be_seen: bool,
+    ) -> Result<()> {
+        let spec = self.spec.clone();
+        let Watch::Known(known) = &mut self.watch else { return Ok(()) };
+        if keys.is_empty() {
+            return Ok(());
+        }
+        for key in keys {
+            known.remove(*key);
+        }
+        if may_be_seen {
+            let seen = spec.visible(desk, ctx, Some(keys), MOST_KNOWN).await?;
+            self.know(seen);
+        }
+        Ok(())
+    }
+
+    /// That these are gone, as far as the group may know of them.
+    fn gone(&mut self, ctx: &Context, keys: &[Arc<str>]) -> Option<Told> {
+        let mut keys = self.spec.of(keys);
+        match &mut self.watch {
+            Watch::Nothing => return None,
+            Watch::Everything => {}
+            Watch::Known(known) => keys.retain(|key| known.remove(*key)),
+        }
+        if keys.is_empty() || !self.spec.wants(EventAction::Delete) {
+            return None;
+        }
+        let collection = ctx.schema.get(&self.spec.collection)?;
+        let column = collection.field(collection.key()?).column.as_ref();
+        let is_number = column.is_some_and(|column| column.column_type == ColumnType::Integer);
+        let keys: Vec<Value> = keys
+            .into_iter()
+            .map(|key| match key.parse::<i64>() {
+                Ok(number) if is_number => Value::from(number),
+                _ => Value::from(&**key),
+            })
+            .collect();
+        let members = format!("\"data\":{}", Value::from(keys)).into_bytes();
+        Some(Told::new(EventAction::Delete.name(), members))
+    }
+
+    /// Tells every member these things. Only the last of them stands at the end of what happened: whoever comes back from before
+    /// gets all of it again.
+    fn send(&self, told: &[Told], before: &Position, after: &Position) {
+        for (number, one) in told.iter().enumerate() {
+            let position = if number + 1 == told.len() { after } else { before };
+            self.send_one(one, position, |_| true);
+        }
+    }
+
+    /// The text is written once for all who call their subscription the same.
+    fn send_one(&self, told: &Told, position: &Position, whom: impl Fn(&Subscription) -> bool) {
+        let mut frames: HashMap<(Option<Arc<str>>, bool), ByteString> = HashMap::new();
+        for member in self.members.values().filter(|member| whom(member)) {
+            let frame = frames.entry((member.uid.clone(), member.wants_position)).or_insert_with(|| {
+                told.frame(member.uid.as_deref(), member.wants_position.then_some(position))
+            });
+            member.send(frame.clone());
+        }
+    }
+
+    /// Something was lost: these members begin anew, and those who know of positions are told why.
+    pub(super) async fn begin_anew(&mut self, desk: &Desk, position: &Position, whom: &Whom<'_>) {
+        let ctx = self.standing.context();
+        let begun = match self.spec.begin(desk, &ctx).await {
+            Ok(members) => members.unwrap_or_default(),
+            Err(error) if is_passing(&error) => {
+                tracing::warn!(%error, collection = &*self.spec.collection, "a subscription could not begin anew yet");
+                self.is_behind = true;
+                return;
+            }
+            // The members may see nothing of it any more.
+            Err(_) => {
+                self.is_behind = false;
+                return;
+            }
+        };
+        if let Watch::Known(known) = &mut self.watch {
+            *known = HashSet::new();
+            match self.spec.visible(desk, &ctx, None, MOST_KNOWN).await {
+                Ok(seen) => self.know(seen),
+                Err(error) => {
+                    tracing::warn!(%error, "what a subscription may see could not be read yet");
+                    self.is_behind = true;
+                    return;
+                }
+            }
+        }
+        self.is_behind = false;
+        self.send_one(&Told::new("missed", Vec::new()), position, |member| {
+            member.wants_position && whom(member)
+        });
+        self.send_one(&Told::new("init", begun), position, whom);
+    }
+
+    /// What one member missed, or `None` when that cannot be told: for whoever comes back.
+    pub(super) async fn catch_up(&mut self, desk: &Desk, changes: &Changes) -> Result<Option<Vec<Told>>> {
+        // Which of them this member was shown is not known any more.
+        if changes.has_deletions() && self.remembers() {
+            return Ok(None);
+        }
+        self.read(desk, changes).await.map(Some)
+    }
+}
+
+/// Whether the same may work later.
+pub(super) fn is_passing(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::ServiceUnavailable { .. } | Error::StatementTimeout { .. } | Error::Internal { .. }
+    )
+}

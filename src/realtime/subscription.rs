@@ -1,0 +1,292 @@
+//! What somebody wants to be told, and how it is read.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytestring::ByteString;
+use serde_json::Value;
+
+use super::Desk;
+use super::frame::message;
+use super::group::is_passing;
+use super::history::Position;
+use super::outbox::{Ending, Outbox};
+use crate::access::{Action, Context};
+use crate::error::{Error, Result};
+use crate::events::EventAction;
+use crate::query::{Meta, Query, Selection};
+use crate::schema::Collection;
+
+/// Items of one message at most.
+const ITEMS_PER_MESSAGE: usize = 500;
+/// Messages that wait until the first answer of a subscription is sent.
+const MOST_HELD: usize = 1000;
+/// An empty list, as reads write it.
+const NOTHING: &[u8] = b"\"data\":[]";
+
+/// What is asked: equal ones of equal rights are read once.
+#[derive(Debug)]
+pub(super) struct Spec {
+    /// All of it, as text.
+    pub(super) text: Arc<str>,
+    pub(super) collection: Arc<str>,
+    /// Only this is told.
+    pub(super) event: Option<EventAction>,
+    /// Only this item is told of.
+    pub(super) item: Option<Arc<str>>,
+    /// What is answered first.
+    first: Query,
+    /// What is read of items that changed.
+    later: Query,
+    /// It names who asks.
+    pub(super) is_personal: bool,
+}
+
+impl Spec {
+    /// Fails with `InvalidQuery` for what cannot be told piece by piece.
+    pub(super) fn new(
+        collection: &str,
+        event: Option<EventAction>,
+        item: Option<&str>,
+        raw: &str,
+        query: Query,
+    ) -> Result<Self> {
+        let is_whole = query.aggregate.is_empty()
+            && query.group_by.is_empty()
+            && query.version.is_none()
+            && query.export.is_none()
+            && query.cursor.is_none();
+        if !is_whole {
+            return Err(Error::query(
+                "\"aggregate\", \"groupBy\", \"version\", \"export\" and \"cursor\" cannot be subscribed to",
+            ));
+        }
+        let later =
+            Query { limit: Some(-1), offset: None, page: None, meta: Meta::default(), ..query.clone() };
+        let action = event.map(EventAction::name);
+        Ok(Spec {
+            text: serde_json::json!([collection, action, item, raw]).to_string().into(),
+            collection: collection.into(),
+            event,
+            item: item.map(Into::into),
+            first: query,
+            later,
+            is_personal: raw.contains("$CURRENT"),
+        })
+    }
+
+    /// Whether this is told at all.
+    pub(super) fn wants(&self, action: EventAction) -> bool {
+        self.event.is_none_or(|event| event == action)
+    }
+
+    /// Of these items those that it is about.
+    pub(super) fn of<'k>(&self, keys: &'k [Arc<str>]) -> Vec<&'k Arc<str>> {
+        keys.iter().filter(|key| self.item.as_ref().is_none_or(|item| *item == **key)).collect()
+    }
+
+    /// What is answered first: the members of a message; none where only one kind of event is wanted.
+    ///
+    /// Fails where nothing of it may be seen.
+    pub(super) async fn begin(&self, desk: &Desk, ctx: &Context) -> Result<Option<Vec<u8>>> {
+        let is_singleton = ctx.schema.get(&self.collection).is_some_and(|collection| collection.singleton);
+        let mut query = self.first.clone();
+        if self.event.is_some() {
+            query.limit = Some(0);
+            query.meta = Meta::default();
+            let selection = if is_singleton { Selection::Singleton } else { Selection::Query };
+            desk.items.read(ctx, &self.collection, selection, query).await?;
+            return Ok(None);
+        }
+        let selection = match &self.item {
+            Some(_) if is_singleton => Selection::Singleton,
+            Some(item) => Selection::Key(item.to_string()),
+            None => Selection::Query,
+        };
+        desk.items.read(ctx, &self.collection, selection, query).await.map(Some)
+    }
+
+    /// What may be seen of these items that changed, as members of messages.
+    pub(super) async fn read(&self, desk: &Desk, ctx: &Context, keys: &[&Arc<str>]) -> Result<Vec<Vec<u8>>> {
+        let mut found = Vec::new();
+        if keys.is_empty() {
+            return Ok(found);
+        }
+        if let Some(item) = &self.item {
+            let is_singleton = ctx.schema.get(&self.collection).is_some_and(|found| found.singleton);
+            let selection =
+                if is_singleton { Selection::Singleton } else { Selection::Key(item.to_string()) };
+            found.extend(seen(desk.items.read(ctx, &self.collection, selection, self.later.clone()).await)?);
+            return Ok(found);
+        }
+        for keys in keys.chunks(ITEMS_PER_MESSAGE) {
+            let selection = Selection::Keys(keys.iter().map(|key| key.to_string()).collect());
+            let read = desk.items.read(ctx, &self.collection, selection, self.later.clone()).await;
+            found.extend(seen(read)?.filter(|members| members != NOTHING));
+        }
+        Ok(found)
+    }
+
+    /// Keys of items that may be seen and that the query finds: of these, or of the first so many.
+    pub(super) async fn visible(
+        &self,
+        desk: &Desk,
+        ctx: &Context,
+        among: Option<&[&Arc<str>]>,
+        most: usize,
+    ) -> Result<Vec<Arc<str>>> {
+        let Some(key) = key_name(ctx, &self.collection) else { return Ok(Vec::new()) };
+        let query = Query {
+            fields: vec![vec![key.clone()]],
+            filter: self.first.filter.clone(),
+            search: self.first.search.clone(),
+            limit: Some(i64::try_from(most).unwrap_or(i64::MAX)),
+            ..Query::default()
+        };
+        let mut keys = Vec::new();
+        let chunks: Vec<Selection> = match (among, &self.item) {
+            (None, None) => vec![Selection::Query],
+            (None, Some(item)) => vec![Selection::Keys(vec![item.to_string()])],
+            (Some(among), _) => among
+                .chunks(ITEMS_PER_MESSAGE)
+                .map(|keys| Selection::Keys(keys.iter().map(|key| key.to_string()).collect()))
+                .collect(),
+        };
+        for selection in chunks {
+            let read = desk.items.read(ctx, &self.collection, selection, query.clone()).await;
+            let Some(members) = seen(read)? else { continue };
+            let text = [b"{".as_slice(), &members, b"}"].concat();
+            let document: Value = serde_json::from_slice(&text).map_err(Error::internal)?;
+            let rows = document["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+            keys.extend(rows.iter().filter_map(|row| match &row[&key] {
+                Value::String(text) => Some(Arc::from(text.as_str())),
+                Value::Number(number) => Some(Arc::from(number.to_string())),
+                // Hidden in this row.
+                _ => None,
+            }));
+        }
+        Ok(keys)
+    }
+
+    /// Of which items somebody with these rights is told that they are gone.
+    pub(super) fn watch(&self, ctx: &Context) -> Watch {
+        let Some(id) = ctx.schema.find(&self.collection) else { return Watch::Nothing };
+        let Some(key) = ctx.schema.collection(id).key() else { return Watch::Nothing };
+        match ctx.allowed(id, Action::Read) {
+            None => Watch::Nothing,
+            Some(rules) if !rules.fields.contains(key) => Watch::Nothing,
+            Some(rules) if rules.rows.is_none() && rules.fields.rows_of(key).is_none() => Watch::Everything,
+            Some(_) => Watch::Known(HashSet::new()),
+        }
+    }
+}
+
+/// What cannot be seen is nothing to tell.
+fn seen(read: Result<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+    match read {
+        Ok(members) => Ok(Some(members)),
+        Err(error) if is_passing(&error) => Err(error),
+        // The model or the rights are others than when the subscription began.
+        Err(_) => Ok(None),
+    }
+}
+
+fn key_name(ctx: &Context, collection: &str) -> Option<String> {
+    let collection: &Collection = ctx.schema.get(collection)?;
+    Some(collection.field(collection.key()?).name.to_string())
+}
+
+/// The items whose end somebody is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// None: not even their keys may be seen.
+    Nothing,
+    /// Every one, since every one may be seen.
+    Everything,
+    /// Those that were seen: what the rows of others were called is not told when they are gone.
+    Known(HashSet<Arc<str>>),
+}
+
+/// A subscription of one socket.
+pub(super) struct Subscription {
+    pub(super) id: u64,
+    pub(super) socket: u64,
+    /// What the client calls it, as JSON.
+    pub(super) uid: Option<Arc<str>>,
+    pub(super) spec: Arc<Spec>,
+    /// It is told where in the stream each message stands.
+    pub(super) wants_position: bool,
+    outbox: Arc<Outbox>,
+    /// Messages that came before the first answer; none from then on.
+    held: Mutex<Option<Vec<ByteString>>>,
+    is_over: AtomicBool,
+}
+
+impl Subscription {
+    pub(super) fn new(
+        id: u64,
+        socket: u64,
+        uid: Option<Arc<str>>,
+        spec: Arc<Spec>,
+        wants_position: bool,
+        outbox: Arc<Outbox>,
+    ) -> Self {
+        let held = Mutex::new(Some(Vec::new()));
+        Subscription { id, socket, uid, spec, wants_position, outbox, held, is_over: AtomicBool::new(false) }
+    }
+
+    /// Sends a message, behind the first answer.
+    pub(super) fn send(&self, frame: ByteString) {
+        if self.is_over.load(Ordering::Acquire) {
+            return;
+        }
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *held {
+            None => self.outbox.push(frame),
+            Some(held) if held.len() < MOST_HELD => held.push(frame),
+            Some(_) => self.outbox.end(Ending::Slow),
+        }
+    }
+
+    /// The first answer is sent.
+    pub(super) fn release(&self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for frame in held.take().unwrap_or_default() {
+            self.outbox.push(frame);
+        }
+    }
+
+    /// Nothing is sent any more.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+}
+
+/// One thing to tell: the name of the event, and the members of its message.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) event: &'static str,
+    pub(super) members: Vec<u8>,
+}
+
+impl Told {
+    pub(super) fn new(event: &'static str, members: Vec<u8>) -> Self {
+        Told { event, members }
+    }
+
+    /// The message for whoever calls the subscription this.
+    pub(super) fn frame(&self, uid: Option<&str>, position: Option<&Position>) -> ByteString {
+        let event = format!("\"{}\"", self.event);
+        let position = position.map(|position| format!("\"{position}\""));
+        let mut members = vec![("event", event.as_str())];
+        members.extend(position.as_deref().map(|position| ("position", position)));
+        let mut text = message("subscription", &members, uid);
+        if let (false, Ok(data)) = (self.members.is_empty(), std::str::from_utf8(&self.members)) {
+            let end = text.len() - 1;
+            text.insert_str(end, data);
+            text.insert(end, ',');
+        }
+        text.into()
+    }
+}
