@@ -9,6 +9,7 @@ mod hooks;
 mod outbox;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
 
@@ -18,6 +19,9 @@ use crate::schema::Collection;
 pub use beliefs::Belief;
 use beliefs::Beliefs;
 pub use hooks::{FilterHook, Hooks};
+
+/// Under load events are handed on together, this often; one that comes after a while is handed on at once.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Events that a slow listener may be behind before it misses some.
 const BROADCAST_CAPACITY: usize = 4096;
@@ -77,7 +81,7 @@ pub struct Events {
     hooks: Arc<Hooks>,
     listeners: Listeners,
     beliefs: Beliefs,
-    delivered: mpsc::UnboundedSender<Vec<i64>>,
+    committed: mpsc::UnboundedSender<Vec<ItemEvent>>,
 }
 
 /// The ways to the listeners of this node.
@@ -93,15 +97,40 @@ impl Listeners {
     }
 }
 
+/// Tells the listeners what was committed, and hands on the numbers of what they were told.
+async fn forward(
+    listeners: Listeners,
+    mut committed: mpsc::UnboundedReceiver<Vec<ItemEvent>>,
+    delivered: mpsc::UnboundedSender<Vec<i64>>,
+) {
+    while let Some(first) = committed.recv().await {
+        let mut ids = Vec::with_capacity(first.len());
+        let mut next = Some(first);
+        while let Some(events) = next {
+            for event in events {
+                ids.push(event.outbox_id);
+                listeners.tell(event);
+            }
+            next = committed.try_recv().ok();
+        }
+        // The task ends with the process only; what is not removed is dispatched at the next start.
+        let _ = delivered.send(ids);
+        // Nobody listens to the channel meanwhile, so that those who write do not wake this task and the listeners each time.
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 impl Events {
-    /// Starts the task that empties the outbox behind the listeners; it ends when the last clone is gone.
+    /// Starts the tasks that tell the listeners and empty the outbox behind them; they end when the last clone is gone.
     ///
     /// Events that an earlier process left behind are dispatched once [`Events::recover`] is called.
     pub fn start(database: Database, hooks: Hooks) -> Self {
         let listeners = Listeners { all: broadcast::channel(BROADCAST_CAPACITY).0 };
         let (delivered, finished) = mpsc::unbounded_channel();
+        let (committed, announced) = mpsc::unbounded_channel();
         tokio::spawn(outbox::sweep(database, listeners.clone(), finished));
-        Events { hooks: Arc::new(hooks), listeners, beliefs: Beliefs::default(), delivered }
+        tokio::spawn(forward(listeners.clone(), announced, delivered));
+        Events { hooks: Arc::new(hooks), listeners, beliefs: Beliefs::default(), committed }
     }
 
     /// The filter hooks.
@@ -144,13 +173,8 @@ impl Events {
             return;
         }
         self.beliefs.forget(&events).await;
-        let mut ids = Vec::with_capacity(events.len());
-        for event in events {
-            ids.push(event.outbox_id);
-            self.listeners.tell(event);
-        }
-        // The task ends with the process only; what is not removed is dispatched at the next start.
-        let _ = self.delivered.send(ids);
+        // The task that takes it ends with the process only.
+        let _ = self.committed.send(events);
     }
 
     /// Announces what was committed, where it may be too much to be kept in memory: these events, and those whose rows in the
