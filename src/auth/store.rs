@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::filter::Scalar;
 use crate::items::hashing;
 use crate::schema::{Collection, FieldId, Schema};
-use crate::sql::write::{self, Insert, Match};
+use crate::sql::write::{self, Insert, Match, Texts};
 
 /// One user, as far as signing in needs it.
 #[derive(Debug, Clone, Default)]
@@ -223,7 +223,7 @@ impl<'a> Table<'a> {
         let names: Vec<&str> = row.iter().map(|(name, _)| *name).collect();
         let columns = fields(self.collection, &names)?;
         let values = row.into_iter().map(|(_, value)| value).collect();
-        match write::insert(tx.dialect(), self.collection, &columns, vec![values], None) {
+        match write::insert(tx.dialect(), self.collection, &columns, vec![values], None, &Texts::default()) {
             Insert::Statements(statements) => {
                 for statement in &statements {
                     tx.execute(statement).await?;

@@ -38,7 +38,8 @@ enum Driver {
     Mysql(ServerDatabase<MySql>),
 }
 
-/// Proof that a transaction was committed: only [`Database::transaction`] makes it, so nothing rolled back can be announced.
+/// Proof that a transaction was committed: only transactions and [`Database::write_at_once`] make it, so nothing rolled back can
+/// be announced.
 #[derive(Debug)]
 pub struct Committed<T>(T);
 
@@ -46,6 +47,11 @@ impl<T> Committed<T> {
     /// What the transaction returned.
     pub fn into_inner(self) -> T {
         self.0
+    }
+
+    /// The same proof of something made of it.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Committed<U> {
+        Committed(make(self.0))
     }
 }
 
@@ -142,6 +148,16 @@ impl Database {
             Driver::Sqlite(database) => database.rows(statement).await,
             Driver::Postgres(database) => database.rows(statement).await,
             Driver::Mysql(database) => database.rows(statement).await,
+        }
+    }
+
+    /// Runs one writing statement that commits by itself and returns its rows. `None` where nothing was done, because there is no
+    /// connection that is certainly alive: a write whose connection is lost half way cannot be sent again, and nobody knows
+    /// what became of it. Only PostgreSQL has such statements.
+    pub async fn write_at_once(&self, statement: &Statement) -> Result<Option<Committed<Vec<Row>>>> {
+        match &self.driver {
+            Driver::Postgres(database) => Ok(database.write_at_once(statement).await?.map(Committed)),
+            Driver::Sqlite(_) | Driver::Mysql(_) => Ok(None),
         }
     }
 

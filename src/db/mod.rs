@@ -24,6 +24,7 @@ pub mod steps;
 pub mod tests;
 
 pub use database::{Committed, Database, JsonBytes};
+pub use json::{write_known, write_text as write_json_text};
 pub use row::Row;
 pub use settings::{Settings, Target};
 pub use transaction::Transaction;

@@ -78,6 +78,12 @@ type EachItem<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&mut ItemWrite));
 
 /// The same without the database: gives the passwords that the policy has to be asked about.
 pub(super) fn judge(ctx: &Context, each_item: EachItem<'_>) -> Result<Vec<Arc<str>>> {
+    let Some(users) = ctx.schema.find(USERS) else { return Ok(Vec::new()) };
+    let mut is_about_users = false;
+    each_item(&mut |item| is_about_users |= item.collection == users);
+    if !is_about_users {
+        return Ok(Vec::new());
+    }
     let Some(fields) = Fields::of(&ctx.schema) else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
     let mut passwords: Vec<Arc<str>> = Vec::new();
@@ -220,6 +226,10 @@ impl Run<'_> {
     /// After new users: no two have the same e-mail.
     pub(super) async fn check_new_accounts(&mut self, items: &[ItemWrite]) -> Result<()> {
         let schema = self.schema();
+        let is_about_users = |item: &ItemWrite| &*schema.collection(item.collection).name == USERS;
+        if !items.iter().any(is_about_users) {
+            return Ok(());
+        }
         let Some(fields) = Fields::of(&schema) else { return Ok(()) };
         for item in items.iter().filter(|item| item.collection == fields.collection) {
             self.check_email(schema.collection(fields.collection), &fields, item).await?;
@@ -232,9 +242,10 @@ impl Run<'_> {
         let schema = self.schema();
         let name = &schema.collection(item.collection).name;
         self.may_lose_administrators |= **name != *USERS && makes_administrators(name);
-        let Some(fields) = Fields::of(&schema).filter(|fields| fields.collection == item.collection) else {
+        if **name != *USERS {
             return Ok(());
-        };
+        }
+        let Some(fields) = Fields::of(&schema) else { return Ok(()) };
         self.check_email(schema.collection(fields.collection), &fields, item).await?;
         let value = |field: Option<FieldId>| field.and_then(|field| item.value(field));
         let is_closed =

@@ -1,13 +1,17 @@
 //! A write with its answer, once or as often as it is sent.
 //!
-//! Start at `ItemsService::write`. Without an idempotency key the answer is read after the commit, unless it is at hand before;
-//! with one it is read and stored inside the transaction, so that there is never the one without the other.
+//! Start at `ItemsService::write`. What is answered of a row that is known anyway is not read. Without an idempotency key the rest
+//! is read after the commit, unless it is at hand before; with one it is read and stored inside the transaction, so that there is
+//! never the one without the other.
+
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use jiff::SignedDuration;
 
 use super::files::{FILES, OwnValues};
 use super::idempotency::{self, IdempotencyKey, StoredAnswer};
+use super::known::Done;
 use super::nested::key_text;
 use super::precondition::{Condition, Precondition};
 use super::read::{Compiled, compile};
@@ -19,9 +23,9 @@ use crate::access::Context;
 use crate::db::{JsonBytes, Transaction};
 use crate::error::{Error, Result};
 use crate::events::ItemEvent;
-use crate::filter::Scalar;
-use crate::query::{Query, QueryLimits, Selection};
-use crate::sql::{Dialect, journal as statements};
+use crate::query::{Plan, Query, QueryLimits, Selection, parse};
+use crate::schema::CollectionId;
+use crate::sql::{Dialect, ReadStatements, journal as statements};
 
 /// Answers are kept this long.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -39,16 +43,6 @@ pub struct WriteAnswer {
     pub is_replay: bool,
 }
 
-/// What is answered after a write.
-enum Answer {
-    /// Nothing.
-    Empty,
-    /// An empty list.
-    NoItems,
-    /// These items.
-    Items(Box<Query>, Selection),
-}
-
 /// What is done in one transaction.
 #[derive(Clone)]
 pub(super) enum Work {
@@ -61,20 +55,31 @@ pub(super) enum Work {
 /// One operation with what is answered to it.
 #[derive(Clone)]
 pub(super) struct One {
-    collection: String,
-    prepared: Prepared,
-    answer: Option<Query>,
-    condition: Option<Condition>,
+    pub collection: String,
+    pub prepared: Prepared,
+    pub asked: Option<Asked>,
+    pub condition: Option<Condition>,
+    /// Rows are as they were written; see `known`.
+    pub keeps_rows: bool,
+}
+
+/// What is to be answered of the items written.
+#[derive(Clone)]
+pub(super) enum Asked {
+    /// What this query says.
+    Query(Box<Query>),
+    /// What this query string says, with its plan for one item where that could be made beforehand.
+    Url(Arc<str>, Option<Arc<Compiled>>),
 }
 
 /// What became of it.
-enum Outcome {
+pub(super) enum Outcome {
     /// It was done before.
     Replay(WriteAnswer),
     /// The members of the answer, if it has any.
     Done(Option<JsonBytes>),
     /// The answer is read after the commit.
-    ToRead(Compiled),
+    ToRead(Arc<Plan>, Arc<ReadStatements>),
 }
 
 impl One {
@@ -89,31 +94,80 @@ impl One {
         if let Some(condition) = &self.condition {
             condition.check(tx, &ctx, &self.collection, limits).await?;
         }
-        let is_single = self.prepared.is_single;
+        let place = (self.prepared.collection, self.prepared.is_single);
         let mut run = Run::new(tx, with);
-        let keys = Box::pin(self.prepared.run(&mut run)).await?;
+        let mut done = Box::pin(self.prepared.run_known(&mut run)).await?;
+        done.rows = done.rows.filter(|_| self.keeps_rows);
         let events = run.finish().await?;
-        let outcome = match choose(self.answer, &keys, is_single) {
-            Answer::Empty => Outcome::Done(None),
-            Answer::NoItems => Outcome::Done(Some(NO_ITEMS.to_vec())),
-            Answer::Items(query, selection) => {
-                match compile(&ctx, tx.dialect(), &self.collection, &selection, &query, limits) {
-                    Ok(read) if reads_now || is_at_hand(tx.dialect(), &read) => {
-                        Outcome::Done(readable(tx.read_json(&read.plan, &read.statements).await)?)
-                    }
-                    Ok(read) => Outcome::ToRead(read),
-                    Err(error) => Outcome::Done(readable(Err(error))?),
-                }
+        let outcome = match outcome(&ctx, tx.dialect(), self.asked.as_ref(), place, done, limits)? {
+            Outcome::ToRead(plan, statements) if reads_now || is_at_hand(tx.dialect(), &statements) => {
+                Outcome::Done(readable(tx.read_json(&plan, &statements).await)?)
             }
+            outcome => outcome,
         };
         Ok((outcome, events))
     }
 }
 
+/// What is answered of what was done: here, to one item or several.
+pub(super) fn outcome(
+    ctx: &Context,
+    dialect: Dialect,
+    asked: Option<&Asked>,
+    (id, is_single): (CollectionId, bool),
+    done: Done,
+    limits: &QueryLimits,
+) -> Result<Outcome> {
+    let Some(asked) = asked else { return Ok(Outcome::Done(None)) };
+    let first = match (done.keys.first(), is_single) {
+        (None, true) => return Ok(Outcome::Done(None)),
+        (None, false) => return Ok(Outcome::Done(Some(NO_ITEMS.to_vec()))),
+        (Some(first), _) => key_text(first),
+    };
+    if let Asked::Url(_, Some(kept)) = asked {
+        let has_order = ctx.schema.collection(id).sort.is_some();
+        let fits = is_single || (done.in_order && kept.takes_all && !has_order);
+        if let Some(rows) = done.rows.as_ref().filter(|_| fits)
+            && let Some(body) = kept.answer_of(rows, !is_single)?
+        {
+            return Ok(Outcome::Done(Some(body)));
+        }
+        if is_single {
+            let statements = kept.for_selection(dialect, &Selection::Key(first.to_string()))?;
+            return Ok(Outcome::ToRead(kept.plan.clone(), statements));
+        }
+    }
+    let mut query = asked.query(limits)?;
+    let selection = if is_single {
+        Selection::Key(first.to_string())
+    } else {
+        // All that was written is answered, unless the caller wants fewer.
+        query.limit = query.limit.or(Some(-1));
+        Selection::Keys(done.keys.iter().map(|key| key_text(key).to_string()).collect())
+    };
+    match compile(ctx, dialect, &ctx.schema.collection(id).name, &selection, &query, limits) {
+        Ok(read) => Ok(Outcome::ToRead(read.plan, read.statements)),
+        Err(error) => Ok(Outcome::Done(readable(Err(error))?)),
+    }
+}
+
+impl Asked {
+    /// The query; figures are no answer to a write.
+    fn query(&self, limits: &QueryLimits) -> Result<Query> {
+        let mut query = match self {
+            Asked::Query(query) => (**query).clone(),
+            Asked::Url(raw, _) => parse::parse_string(raw, limits)?,
+        };
+        query.aggregate.clear();
+        query.group_by.clear();
+        Ok(query)
+    }
+}
+
 /// SQLite's one writing connection has the rows in its cache, while a commit makes every other drop its own. Answers of several
 /// levels are left to the others all the same: they would hold up whoever writes next.
-fn is_at_hand(dialect: Dialect, read: &Compiled) -> bool {
-    dialect == Dialect::Sqlite && read.statements.levels.len() == 1
+fn is_at_hand(dialect: Dialect, statements: &ReadStatements) -> bool {
+    dialect == Dialect::Sqlite && statements.levels.len() == 1
 }
 
 impl ItemsService {
@@ -130,29 +184,58 @@ impl ItemsService {
         answer: Option<Query>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<WriteAnswer> {
-        self.write_if(ctx, collection, operation, answer, idempotency, None).await
+        if answer.as_ref().is_some_and(|query| query.version.is_some()) {
+            return Err(not_a_version());
+        }
+        let ctx = &*self.with_own(ctx).await?;
+        let asked = answer.map(|query| Asked::Query(Box::new(query)));
+        self.write_asked(ctx, collection, operation, asked, idempotency, None).await
     }
 
-    /// The same for an item that has to be as the caller knows it. Fails with `PreconditionFailed` when it is not.
-    pub async fn write_if(
+    /// The same with a query string that says what is answered, and for an item that has to be as the caller knows it. Fails with
+    /// `PreconditionFailed` when it is not.
+    pub async fn write_url(
         &self,
         ctx: &Context,
         collection: &str,
         operation: Operation,
-        answer: Option<Query>,
+        raw: &str,
         idempotency: Option<IdempotencyKey>,
         precondition: Option<Precondition>,
     ) -> Result<WriteAnswer> {
-        if answer.as_ref().is_some_and(|query| query.version.is_some()) {
-            return Err(Error::query("\"version\" is for reading; a version is changed by saving into it"));
-        }
         let ctx = &*self.with_own(ctx).await?;
-        let query = answer.clone().unwrap_or_default();
-        let condition = precondition.map(|tags| Condition::new(tags, &operation, query)).transpose()?;
-        let answer = answer.filter(|_| !matches!(operation, Operation::Delete(_)));
+        let (plan, query) = self.answer_plan(ctx, collection, raw)?;
+        if query.as_ref().is_some_and(|query| query.version.is_some()) {
+            return Err(not_a_version());
+        }
+        let query = || match query {
+            Some(query) => Ok(query),
+            None => parse::parse_string(raw, &self.settings.query),
+        };
+        let condition = match precondition {
+            Some(tags) => Some(Condition::new(tags, &operation, query()?)?),
+            None => None,
+        };
+        let asked = Some(Asked::Url(raw.into(), plan));
+        self.write_asked(ctx, collection, operation, asked, idempotency, condition).await
+    }
+
+    async fn write_asked(
+        &self,
+        ctx: &Context,
+        collection: &str,
+        operation: Operation,
+        asked: Option<Asked>,
+        idempotency: Option<IdempotencyKey>,
+        condition: Option<Condition>,
+    ) -> Result<WriteAnswer> {
+        let asked = asked.filter(|_| !matches!(operation, Operation::Delete(_)));
         let prepare = async || {
             let prepared = self.prepare(ctx, collection, operation, false).await?;
-            Ok(Work::One(Box::new(One { collection: collection.to_owned(), prepared, answer, condition })))
+            let written = ctx.schema.collection(prepared.collection);
+            let keeps_rows = self.keeps_rows(ctx, &self.rules(&ctx.schema), written).await?;
+            let collection = collection.to_owned();
+            Ok(Work::One(Box::new(One { collection, prepared, asked, condition, keeps_rows })))
         };
         self.once(ctx, idempotency, prepare).await
     }
@@ -170,8 +253,8 @@ impl ItemsService {
             let body = match Box::pin(self.work(ctx, work, None)).await? {
                 Outcome::Replay(answer) => return Ok(answer),
                 Outcome::Done(body) => body,
-                Outcome::ToRead(read) => {
-                    readable(self.database(ctx)?.read_json(&read.plan, &read.statements).await)?
+                Outcome::ToRead(plan, statements) => {
+                    readable(self.database(ctx)?.read_json(&plan, &statements).await)?
                 }
             };
             return Ok(WriteAnswer { status: status(body.as_ref()), body, is_replay: false });
@@ -186,7 +269,7 @@ impl ItemsService {
         match Box::pin(self.work(ctx, work, Some(key))).await? {
             Outcome::Replay(answer) => Ok(answer),
             Outcome::Done(body) => Ok(WriteAnswer { status: status(body.as_ref()), body, is_replay: false }),
-            Outcome::ToRead(_) => {
+            Outcome::ToRead(..) => {
                 Err(Error::internal(anyhow::anyhow!("an answer under a key was not read in its transaction")))
             }
         }
@@ -203,7 +286,13 @@ impl ItemsService {
         let ctx = &*self.with_own(ctx).await?;
         let prepare = async || {
             let prepared = self.prepare_own(ctx, FILES, operation, false, own).await?;
-            let one = One { collection: FILES.to_owned(), prepared, answer: Some(answer), condition: None };
+            let one = One {
+                collection: FILES.to_owned(),
+                prepared,
+                asked: Some(Asked::Query(Box::new(answer))),
+                condition: None,
+                keeps_rows: false,
+            };
             Ok(Work::One(Box::new(one)))
         };
         self.once(ctx, None, prepare).await
@@ -211,6 +300,11 @@ impl ItemsService {
 
     /// The write and, where that is at hand or belongs under a key, the answer in one transaction.
     async fn work(&self, ctx: &Context, work: Work, key: Option<IdempotencyKey>) -> Result<Outcome> {
+        if let (Work::One(one), None) = (&work, &key)
+            && let Some(outcome) = self.at_once(ctx, one).await?
+        {
+            return Ok(outcome);
+        }
         let with = self.run_context(ctx);
         let limits = self.settings.query.clone();
         let committed = self
@@ -276,19 +370,6 @@ fn readable(read: Result<JsonBytes>) -> Result<Option<JsonBytes>> {
     }
 }
 
-fn choose(answer: Option<Query>, keys: &[Scalar], is_single: bool) -> Answer {
-    let Some(mut query) = answer else { return Answer::Empty };
-    query.aggregate.clear();
-    query.group_by.clear();
-    match (keys, is_single) {
-        ([], true) => Answer::Empty,
-        ([], false) => Answer::NoItems,
-        ([key, ..], true) => Answer::Items(Box::new(query), Selection::Key(key_text(key).to_string())),
-        (keys, false) => {
-            // All that was written is answered, unless the caller wants fewer.
-            query.limit = query.limit.or(Some(-1));
-            let keys = keys.iter().map(|key| key_text(key).to_string()).collect();
-            Answer::Items(Box::new(query), Selection::Keys(keys))
-        }
-    }
+fn not_a_version() -> Error {
+    Error::query("\"version\" is for reading; a version is changed by saving into it")
 }

@@ -16,7 +16,7 @@ use crate::sql::Dialect;
 use crate::sql::write::{self as statements, Match};
 
 /// Completes what a driver knows of a refused `INSERT` or `UPDATE` with the collection, and the value if it is certain.
-fn of_rows(error: Error, collection: &Collection, items: &[ItemWrite]) -> Error {
+pub(super) fn of_rows(error: Error, collection: &Collection, items: &[ItemWrite]) -> Error {
     let name = |reported: String| if reported.is_empty() { collection.name.to_string() } else { reported };
     let value_of = |field: &str, reported: Value| match culprit(collection, field, items) {
         Value::Null => typed(collection, field, reported),

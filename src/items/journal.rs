@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::values::now_value;
 use crate::access::Context;
-use crate::db::Transaction;
+use crate::db::{Transaction, write_json_text};
 use crate::error::{Error, Result};
 use crate::events::{EventAction, ItemEvent};
 use crate::filter::Scalar;
@@ -35,16 +35,30 @@ impl Journal {
             Some(Scalar::Text(text)) => text,
             _ => Arc::from(""),
         };
-        let accountability = serde_json::json!({ "user": who.user, "role": who.role, "admin": who.admin });
+        let mut accountability = Vec::with_capacity(128);
+        for (name, value) in [("{\"user\":", &who.user), (",\"role\":", &who.role)] {
+            accountability.extend_from_slice(name.as_bytes());
+            match value {
+                Some(value) => write_json_text(value, &mut accountability),
+                None => accountability.extend_from_slice(b"null"),
+            }
+        }
+        let is_admin: &[u8] = if who.admin { b",\"admin\":true}" } else { b",\"admin\":false}" };
+        accountability.extend_from_slice(is_admin);
         let head = JournalHead {
             user: text(&who.user),
             timestamp,
             ip: who.ip.map(|ip| ip.to_string().into()),
             user_agent: text(&who.user_agent),
             origin: text(&who.origin),
-            accountability: accountability.to_string().into(),
+            accountability: String::from_utf8_lossy(&accountability).into(),
         };
         Journal { head, entries: Vec::new() }
+    }
+
+    /// Who does it and when.
+    pub fn head(&self) -> &JournalHead {
+        &self.head
     }
 
     /// Notes what happened to one item; `data` is the item afterwards, `delta` what changed. Gives the number of the entry.
@@ -114,7 +128,7 @@ impl Journal {
             }
             Dialect::Sqlite | Dialect::Mysql => self.write_tables(tx, step).await?,
         };
-        Ok(self.events(ids))
+        Ok(self.into_events(ids))
     }
 
     /// One table after the other.
@@ -175,7 +189,8 @@ impl Journal {
         }
     }
 
-    fn events(self, ids: Vec<i64>) -> Vec<ItemEvent> {
+    /// What is to be announced of entries whose rows have these numbers.
+    pub fn into_events(self, ids: Vec<i64>) -> Vec<ItemEvent> {
         let accountability = self.head.accountability;
         self.entries
             .into_iter()

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod answer;
+mod at_once;
 mod defaults;
 mod explain;
 mod faults;
@@ -14,6 +15,7 @@ pub mod hashing;
 mod idempotency;
 mod import;
 mod journal;
+mod known;
 pub mod nested;
 mod numbers;
 mod own;

@@ -22,9 +22,14 @@ const TAG_BYTES: usize = 16;
 
 /// The tag of what a read answered, `"data":...` without the braces around it, with its quotes.
 pub fn entity_tag(members: &[u8]) -> String {
-    let hash = Sha256::digest(members);
-    let digits: String = hash.iter().take(TAG_BYTES).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{digits}\"")
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut tag = String::with_capacity(2 + 2 * TAG_BYTES);
+    tag.push('"');
+    for byte in Sha256::digest(members).into_iter().take(TAG_BYTES) {
+        tag.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+    }
+    tag.push('"');
+    tag
 }
 
 /// What the caller knows of the item.

@@ -5,14 +5,17 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use moka::sync::Cache;
 
+use super::known;
 use super::service::ItemsService;
 use crate::access::Context;
 use crate::db::JsonBytes;
 use crate::error::{Error, Result};
 use crate::filter::values;
-use crate::query::{self, KeySelection, Plan, Query, QueryLimits, Selection};
+use crate::query::{self, KeySelection, Meta, Plan, Query, QueryLimits, Selection};
+use crate::schema::ColumnType;
 use crate::sql::{self, Dialect, Param, ReadStatements};
 
 /// Memory that kept plans may take, in bytes, roughly.
@@ -76,6 +79,40 @@ impl ItemsService {
         }
         self.database(ctx)?.read_json(&plan, &statements).await
     }
+
+    /// The plan by which one written item is answered, before its key is known, and the query unless the plan was made before.
+    /// There is none for what cannot be read so, which whoever has the key will say.
+    pub(super) fn answer_plan(
+        &self,
+        ctx: &Context,
+        collection: &str,
+        raw: &str,
+    ) -> Result<(Option<Arc<Compiled>>, Option<Query>)> {
+        let name = PlanKey::named(ctx, collection, Kind::Answer, raw);
+        if let Some(kept) = name.as_ref().and_then(|name| self.plans.kept.get(name)) {
+            return Ok((Some(kept), None));
+        }
+        let query = query::parse::parse_string(raw, &self.settings.query)?;
+        let answer = Query { aggregate: IndexMap::new(), group_by: Vec::new(), ..query.clone() };
+        let selection = Selection::Key(any_key(ctx, collection));
+        let dialect = self.database.dialect();
+        let compiled = compile(ctx, dialect, collection, &selection, &answer, &self.settings.query);
+        let Ok(compiled) = compiled.map(Arc::new) else { return Ok((None, Some(query))) };
+        if let Some(name) = name.filter(|_| !compiled.is_personal && query.version.is_none()) {
+            self.plans.kept.insert(name, compiled.clone());
+        }
+        Ok((Some(compiled), Some(query)))
+    }
+}
+
+/// A key as one could be.
+fn any_key(ctx: &Context, collection: &str) -> String {
+    let found = ctx.schema.get(collection);
+    let column = found.and_then(|found| found.field(found.key()?).column.as_ref());
+    match column.map(|column| &column.column_type) {
+        Some(ColumnType::Integer | ColumnType::BigInteger) => "0".to_owned(),
+        _ => uuid::Uuid::nil().to_string(),
+    }
 }
 
 /// A read, ready to run.
@@ -85,6 +122,10 @@ pub(super) struct Compiled {
     pub(super) statements: Arc<ReadStatements>,
     /// Good for this one request only.
     is_personal: bool,
+    /// It shows columns of the rows as they are; see `known`.
+    pub(super) is_plain: bool,
+    /// Of several items asked for by their keys the query leaves none out and says nothing of their order.
+    pub(super) takes_all: bool,
 }
 
 /// Resolves and plans a query and writes its statements.
@@ -100,12 +141,20 @@ pub(super) fn compile(
     let is_personal = resolved.is_personal;
     let plan = query::plan(&ctx.schema, resolved);
     let statements = sql::build_read(&ctx.schema, dialect, &plan)?;
-    Ok(Compiled { plan: Arc::new(plan), statements: Arc::new(statements), is_personal })
+    let takes_all = query.sort.is_empty()
+        && (query.limit, query.offset, query.page, &query.cursor) == (None, None, None, &None)
+        && query.meta == Meta::default();
+    let is_plain = known::is_plain(&plan);
+    Ok(Compiled { plan: Arc::new(plan), statements: Arc::new(statements), is_personal, is_plain, takes_all })
 }
 
 impl Compiled {
     /// The statements with the key that is asked for now in place of the one they were written with.
-    fn for_selection(&self, dialect: Dialect, selection: &Selection) -> Result<Arc<ReadStatements>> {
+    pub(super) fn for_selection(
+        &self,
+        dialect: Dialect,
+        selection: &Selection,
+    ) -> Result<Arc<ReadStatements>> {
         let (Selection::Key(key), Plan::Items(plan)) = (selection, &*self.plan) else {
             return Ok(self.statements.clone());
         };
@@ -167,6 +216,8 @@ enum Kind {
     Query,
     Key,
     Singleton,
+    /// One item that was written.
+    Answer,
 }
 
 impl PlanKey {
@@ -178,6 +229,10 @@ impl PlanKey {
             Selection::Singleton => Kind::Singleton,
             Selection::Keys(_) => return None,
         };
+        PlanKey::named(ctx, collection, kind, raw)
+    }
+
+    fn named(ctx: &Context, collection: &str, kind: Kind, raw: &str) -> Option<Self> {
         if raw.len() > LONGEST_KEPT || raw.contains("access_token") {
             return None;
         }

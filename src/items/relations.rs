@@ -179,7 +179,7 @@ impl Run<'_> {
             item.set(*field, value.clone());
         }
         defaults::complete_change(&self.with.ctx, schema.collection(link.collection), &mut item);
-        self.change_many(item, keys).await
+        self.change_many(item, keys).await.map(|(keys, _)| keys)
     }
 }
 

@@ -3,53 +3,59 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::db::write_json_text;
 use crate::filter::Scalar;
 use crate::schema::{Collection, ColumnType, Field, FieldId};
-use crate::sql::write::push_json_text;
 
 /// What stands for a value that nobody may see.
-const CONCEALED: &str = "\"**********\"";
+const CONCEALED: &[u8] = b"\"**********\"";
 
 /// These columns of a row as a JSON object, in the form of answers. Hashes and concealed values are not shown.
 pub fn row_json<'v>(collection: &Collection, values: impl Iterator<Item = (FieldId, &'v Scalar)>) -> String {
-    let mut out = String::with_capacity(256);
-    out.push('{');
+    let mut out = Vec::with_capacity(1024);
+    out.push(b'{');
     for (number, (id, value)) in values.enumerate() {
         let field = collection.field(id);
         if number > 0 {
-            out.push(',');
+            out.push(b',');
         }
-        push_json_text(&mut out, &field.name);
-        out.push(':');
-        push_value(&mut out, field, value);
+        write_json_text(&field.name, &mut out);
+        out.push(b':');
+        write_value(&mut out, field, value);
     }
-    out.push('}');
-    out
+    out.push(b'}');
+    String::from_utf8(out).expect("texts and what is ASCII are a text together")
 }
 
-fn push_value(out: &mut String, field: &Field, value: &Scalar) {
+fn write_value(out: &mut Vec<u8>, field: &Field, value: &Scalar) {
     let column_type = field.column.as_ref().map_or(&ColumnType::Text, |column| &column.column_type);
     match (column_type, value) {
-        (_, Scalar::Null) => out.push_str("null"),
-        (ColumnType::Hash, _) => out.push_str(CONCEALED),
-        _ if field.conceal => out.push_str(CONCEALED),
-        (_, Scalar::Bool(value)) => out.push_str(if *value { "true" } else { "false" }),
-        (ColumnType::BigInteger, Scalar::Int(value)) => push_json_text(out, &value.to_string()),
-        (_, Scalar::Int(value)) => out.push_str(&value.to_string()),
-        (_, Scalar::Float(value)) => out.push_str(&serde_json::Value::from(*value).to_string()),
-        (ColumnType::Json, Scalar::Text(text)) => out.push_str(text),
+        (_, Scalar::Null) => out.extend_from_slice(b"null"),
+        (ColumnType::Hash, _) => out.extend_from_slice(CONCEALED),
+        _ if field.conceal => out.extend_from_slice(CONCEALED),
+        (_, Scalar::Bool(value)) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+        (ColumnType::BigInteger, Scalar::Int(value)) => {
+            out.push(b'"');
+            out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes());
+            out.push(b'"');
+        }
+        (_, Scalar::Int(value)) => out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes()),
+        (_, Scalar::Float(value)) => {
+            out.extend_from_slice(serde_json::Value::from(*value).to_string().as_bytes())
+        }
+        (ColumnType::Json, Scalar::Text(text)) => out.extend_from_slice(text.as_bytes()),
         (ColumnType::Csv, Scalar::Text(text)) => {
-            out.push('[');
+            out.push(b'[');
             for (number, entry) in text.split(',').filter(|_| !text.is_empty()).enumerate() {
                 if number > 0 {
-                    out.push(',');
+                    out.push(b',');
                 }
-                push_json_text(out, entry);
+                write_json_text(entry, out);
             }
-            out.push(']');
+            out.push(b']');
         }
-        (_, Scalar::Text(text)) => push_json_text(out, text),
-        (_, Scalar::Bytes(bytes)) => push_json_text(out, &BASE64.encode(bytes)),
+        (_, Scalar::Text(text)) => write_json_text(text, out),
+        (_, Scalar::Bytes(bytes)) => write_json_text(&BASE64.encode(bytes), out),
     }
 }
 

@@ -13,7 +13,7 @@ use super::run::{Run, first_value, key_field};
 use super::service::ItemsService;
 use super::tenants;
 use super::values::column_value;
-use crate::access::{Action, CollectionRules, Context, FieldRules};
+use crate::access::{AccessRules, Action, CollectionRules, Context, FieldRules};
 use crate::db::Transaction;
 use crate::error::{Error, Result};
 use crate::filter::{self, Filter, Missing, Operand, Scalar};
@@ -117,6 +117,25 @@ fn rows(rules: &CollectionRules, fields: &[FieldId]) -> Option<Filter> {
         1 => parts.pop(),
         _ => Some(Filter::And(parts)),
     }
+}
+
+/// Whether the caller may do this to any row, so that none has to be looked at before or behind it.
+pub(super) fn is_unconditional(
+    ctx: &Context,
+    (id, action): (CollectionId, Action),
+    item: &ItemWrite,
+) -> Result<bool> {
+    if ctx.rules.is_everything() {
+        return Ok(true);
+    }
+    let rules = allowed(ctx, id, action)?;
+    let is_limited = rules.rows.is_some()
+        || rules.tenant.is_some()
+        || item.named.iter().any(|field| rules.fields.rows_of(*field).is_some());
+    // Where there are tenants, what a row refers to may be of another one.
+    let has_tenants = || ctx.rules.tenants(&ctx.schema, ctx.now).is_some_and(|tenants| !tenants.is_empty());
+    let may_differ = matches!(*ctx.rules, AccessRules::Limited(_));
+    Ok(may_differ && !is_limited && !has_tenants())
 }
 
 /// Makes sure that the caller may do this to every one of these items and that they satisfy a further condition; nothing has been

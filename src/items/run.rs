@@ -10,11 +10,12 @@ use std::sync::Arc;
 use super::accounts;
 use super::defaults;
 use super::journal::{CountingStep, Journal, counting_step};
+use super::known::KnownRow;
 use super::nested::{as_text, key_text};
 use super::plan::{ItemWrite, Target, ToOne};
 use super::render::row_json;
 use super::rights;
-use super::validate::Rules;
+use super::validate::{CollectionRules, Rules};
 use super::versions::Marks;
 use crate::access::{Action, Context};
 use crate::db::{Row, Transaction};
@@ -65,6 +66,8 @@ pub struct WrittenItem {
     pub key: Scalar,
     /// Its entry in the journal.
     pub entry: usize,
+    /// Its values, as far as they are known.
+    pub values: KnownRow,
 }
 
 impl<'t> Run<'t> {
@@ -111,7 +114,7 @@ impl<'t> Run<'t> {
             for ((item, key), below) in items.into_iter().zip(keys).zip(below_entries) {
                 let schema = self.schema();
                 let collection = schema.collection(item.collection);
-                let delta = self.delta(collection, &item);
+                let delta = Some(delta(collection, &item));
                 let entry = self.journal.push(
                     collection,
                     EventAction::Create,
@@ -126,7 +129,7 @@ impl<'t> Run<'t> {
                 if !item.to_many.is_empty() {
                     parents.push((key.clone(), entry, true, item.to_many));
                 }
-                written.push(WrittenItem { key, entry });
+                written.push(WrittenItem { key, entry, values: item.values });
             }
             self.write_to_many(parents).await?;
             for (collection, fields, keys) in judged {
@@ -156,14 +159,14 @@ impl<'t> Run<'t> {
             }
             let below = self.write_to_one(&mut item).await?;
             let rows = self.update_rows(collection, &item, std::slice::from_ref(&key)).await?;
-            let Some((_, data)) = rows.into_iter().next() else {
+            let Some(Changed { data, values, .. }) = rows.into_iter().next() else {
                 return match item.target {
                     Target::Upsert => self.become_new(item, below).await.map(Some),
                     Target::Create | Target::Update => Ok(None),
                 };
             };
             self.keep_apart(item.collection, std::slice::from_ref(&key), Some(&item.named)).await?;
-            let delta = self.delta(collection, &item);
+            let delta = Some(delta(collection, &item));
             let entry =
                 self.journal.push(collection, EventAction::Update, key_text(&key), data, delta, item.parent);
             for child in below {
@@ -172,7 +175,7 @@ impl<'t> Run<'t> {
             if !item.to_many.is_empty() {
                 self.write_to_many(vec![(key.clone(), entry, false, item.to_many)]).await?;
             }
-            Ok(Some(WrittenItem { key, entry }))
+            Ok(Some(WrittenItem { key, entry, values }))
         })
     }
 
@@ -183,30 +186,36 @@ impl<'t> Run<'t> {
         self.change(item).await?.ok_or(Error::Forbidden)
     }
 
-    /// Gives the items with these keys the same values. Gives the keys that are there.
-    pub async fn change_many(&mut self, item: ItemWrite, keys: Vec<Scalar>) -> Result<Vec<Scalar>> {
+    /// Gives the items with these keys the same values. Gives the keys that are there, and their rows where they are known.
+    pub async fn change_many(
+        &mut self,
+        item: ItemWrite,
+        keys: Vec<Scalar>,
+    ) -> Result<(Vec<Scalar>, Option<Vec<KnownRow>>)> {
         let mut changed = Vec::with_capacity(keys.len());
         if !item.is_flat() {
             for key in keys {
                 let one = ItemWrite { key: Some(key), ..item.clone() };
                 changed.extend(self.change(one).await?.map(|written| written.key));
             }
-            return Ok(changed);
+            return Ok((changed, None));
         }
+        let mut known = Vec::with_capacity(keys.len());
         let schema = self.schema();
         let collection = schema.collection(item.collection);
         for chunk in keys.chunks(KEYS_PER_STATEMENT) {
             self.allow_change(&item, chunk).await?;
             let rows = self.update_rows(collection, &item, chunk).await?;
             self.keep_apart(item.collection, chunk, Some(&item.named)).await?;
-            let delta = self.delta(collection, &item);
-            for (key, data) in rows {
+            let delta = Some(delta(collection, &item));
+            for Changed { key, data, values } in rows {
                 let text = key_text(&key);
                 self.journal.push(collection, EventAction::Update, text, data, delta.clone(), item.parent);
                 changed.push(key);
+                known.push(values);
             }
         }
-        Ok(changed)
+        Ok((changed, Some(known)))
     }
 
     /// Sets columns of one item and leaves no trace in the journal: the second half of its creation.
@@ -339,7 +348,7 @@ impl<'t> Run<'t> {
         let collection = schema.collection(item.collection);
         let keys = self.insert_rows(std::slice::from_ref(&item)).await?;
         let key = keys.first().map(key_text).unwrap_or_default();
-        let delta = self.delta(collection, &item);
+        let delta = Some(delta(collection, &item));
         Ok(self.journal.push(collection, EventAction::Create, key, delta.clone(), delta, parent))
     }
 
@@ -372,7 +381,8 @@ impl<'t> Run<'t> {
         let rows =
             group.iter().map(|item| item.values.iter().map(|(_, value)| value.clone()).collect()).collect();
         let returned = (!is_given).then_some(key);
-        match statements::insert(dialect, collection, &columns, rows, returned) {
+        let rules = self.rules_of(group);
+        match statements::insert(dialect, collection, &columns, rows, returned, &rules.texts) {
             Insert::Each(statement, rows) if is_given => {
                 self.tx.execute_each(&statement, &rows).await?;
             }
@@ -428,13 +438,13 @@ impl<'t> Run<'t> {
         Ok(keys)
     }
 
-    /// Changes rows; gives the key of each that is there and, where revisions are kept, the row afterwards as JSON.
+    /// Changes rows; gives each that is there as it is afterwards.
     async fn update_rows(
         &mut self,
         collection: &Collection,
         item: &ItemWrite,
         keys: &[Scalar],
-    ) -> Result<Vec<(Scalar, Option<Arc<str>>)>> {
+    ) -> Result<Vec<Changed>> {
         if item.values.is_empty() {
             return self.snapshots(collection, keys).await;
         }
@@ -442,7 +452,14 @@ impl<'t> Run<'t> {
         let key = key_field(collection)?;
         let left = self.replaced_content(collection, item, keys).await?;
         let returned = snapshot_columns(collection, key);
-        let statement = statements::update(dialect, collection, item.values.clone(), key, keys, &returned);
+        let values = item.values.clone();
+        let statement = match keys {
+            [only] => {
+                let rules = self.rules_of(std::slice::from_ref(item));
+                statements::update_one(dialect, collection, values, (key, only), &returned, &rules.texts)
+            }
+            keys => statements::update(dialect, collection, values, key, keys, &returned),
+        };
         let done = match dialect {
             Dialect::Sqlite | Dialect::Postgres => self.tx.rows(&statement).await,
             Dialect::Mysql => self.tx.execute(&statement).await.map(|_| Vec::new()),
@@ -455,28 +472,39 @@ impl<'t> Run<'t> {
         match done {
             Err(error) => Err(self.fault(error, collection, std::slice::from_ref(item)).await),
             Ok(_) if dialect == Dialect::Mysql => self.snapshots(collection, keys).await,
-            Ok(rows) => Ok(rows.iter().filter_map(|row| snapshot(collection, &returned, row)).collect()),
+            Ok(rows) => Ok(rows.into_iter().filter_map(|row| snapshot(collection, &returned, row)).collect()),
         }
     }
 
-    async fn snapshots(
-        &mut self,
-        collection: &Collection,
-        keys: &[Scalar],
-    ) -> Result<Vec<(Scalar, Option<Arc<str>>)>> {
+    async fn snapshots(&mut self, collection: &Collection, keys: &[Scalar]) -> Result<Vec<Changed>> {
         let key = key_field(collection)?;
         let columns = snapshot_columns(collection, key);
         let matches = [Match { field: key, values: keys }];
         let statement = statements::select(self.tx.dialect(), collection, &columns, &matches);
         let rows = self.tx.rows(&statement).await?;
-        Ok(rows.iter().filter_map(|row| snapshot(collection, &columns, row)).collect())
+        Ok(rows.into_iter().filter_map(|row| snapshot(collection, &columns, row)).collect())
     }
 
-    /// What was sent, as JSON.
-    fn delta(&self, collection: &Collection, item: &ItemWrite) -> Option<Arc<str>> {
-        let sent = item.sent.iter().filter_map(|field| item.value(*field).map(|value| (*field, value)));
-        Some(row_json(collection, sent).into())
+    /// The rules of the collection of these items, which is the same for all.
+    fn rules_of(&self, items: &[ItemWrite]) -> Arc<CollectionRules> {
+        let collection = items.first().map_or(CollectionId(0), |item| item.collection);
+        self.with.rules.of(&self.with.ctx.schema, collection)
     }
+}
+
+/// A row that was changed.
+struct Changed {
+    key: Scalar,
+    /// The row afterwards as JSON, where revisions are kept.
+    data: Option<Arc<str>>,
+    /// Its values, as far as they came back.
+    values: KnownRow,
+}
+
+/// What was sent, as JSON.
+pub(super) fn delta(collection: &Collection, item: &ItemWrite) -> Arc<str> {
+    let sent = item.sent.iter().filter_map(|field| item.value(*field).map(|value| (*field, value)));
+    row_json(collection, sent).into()
 }
 
 /// The primary key; writes need one.
@@ -487,7 +515,7 @@ pub(super) fn key_field(collection: &Collection) -> Result<FieldId> {
 }
 
 /// The key first, then, where revisions are kept, every other column.
-fn snapshot_columns(collection: &Collection, key: FieldId) -> Vec<FieldId> {
+pub(super) fn snapshot_columns(collection: &Collection, key: FieldId) -> Vec<FieldId> {
     let mut columns = vec![key];
     if collection.accountability == Tracking::All {
         columns.extend(
@@ -497,18 +525,18 @@ fn snapshot_columns(collection: &Collection, key: FieldId) -> Vec<FieldId> {
     columns
 }
 
-fn snapshot(collection: &Collection, columns: &[FieldId], row: &Row) -> Option<(Scalar, Option<Arc<str>>)> {
+fn snapshot(collection: &Collection, columns: &[FieldId], row: Row) -> Option<Changed> {
     let key = row.values.first()?.clone();
     let data = (collection.accountability == Tracking::All)
         .then(|| row_json(collection, columns.iter().copied().zip(&row.values)).into());
-    Some((key, data))
+    Some(Changed { key, data, values: columns.iter().copied().zip(row.values).collect() })
 }
 
 pub(super) fn first_value(row: Row) -> Option<Scalar> {
     row.values.into_iter().next()
 }
 
-fn has_equal_columns(left: &ItemWrite, right: &ItemWrite) -> bool {
+pub(super) fn has_equal_columns(left: &ItemWrite, right: &ItemWrite) -> bool {
     left.values.len() == right.values.len()
         && left.values.iter().zip(&right.values).all(|((left, _), (right, _))| left == right)
 }

@@ -3,11 +3,13 @@
 //! Start at [`Rules::of`]. A JSON Schema carries what it can say (bounds of numbers, lengths, patterns, choices); bounds of
 //! decimals, dates and times are compared here by value. Types are not looked at: `values` has made sure of them before.
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use jsonschema::PatternOptions;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value, json};
+use tokio::sync::OnceCell;
 
 use super::values::{column_value, compact_json};
 use crate::error::{Error, Result};
@@ -15,11 +17,14 @@ use crate::filter::{self, Missing, Scalar, Syntax, Variables};
 use crate::schema::{
     Auto, Collection, CollectionId, Column, ColumnType, DefaultValue, Field, FieldId, Schema,
 };
+use crate::sql::write::Texts;
 
 /// The compiled rules of all collections of one model, each made when first needed.
 pub struct Rules {
     /// Which model; see [`Schema::version`].
     pub version: u64,
+    /// Tables with triggers, once somebody has asked.
+    pub(super) triggered: OnceCell<HashSet<Arc<str>>>,
     collections: Vec<OnceLock<Arc<CollectionRules>>>,
 }
 
@@ -27,6 +32,8 @@ pub struct Rules {
 pub struct CollectionRules {
     /// Every column with what stands in it when nothing is sent.
     pub columns: Vec<(FieldId, Fill)>,
+    /// Texts of the writes that were done so far.
+    pub(super) texts: Texts,
     validator: Option<jsonschema::Validator>,
     bounds: Vec<Bound>,
     /// Columns that the validator looks at.
@@ -79,7 +86,11 @@ impl Rules {
     /// Nothing is compiled yet.
     pub fn new(schema: &Schema) -> Self {
         let count = schema.collections().count();
-        Rules { version: schema.version, collections: (0..count).map(|_| OnceLock::new()).collect() }
+        Rules {
+            version: schema.version,
+            triggered: OnceCell::new(),
+            collections: (0..count).map(|_| OnceLock::new()).collect(),
+        }
     }
 
     /// The rules of one collection.
@@ -128,7 +139,7 @@ impl CollectionRules {
                 .ok()
         };
         let filters = collection.fields().filter_map(|(_, field)| field_filter(collection, field)).collect();
-        CollectionRules { columns, validator, bounds, checked, filters }
+        CollectionRules { columns, texts: Texts::default(), validator, bounds, checked, filters }
     }
 
     /// Findings about an item that breaks the filters of its fields. What is not sent breaks none.
@@ -156,7 +167,9 @@ impl CollectionRules {
     pub fn check(&self, collection: &Collection, values: &[(FieldId, Scalar)], findings: &mut Vec<Error>) {
         if let Some(validator) = &self.validator {
             let instance = self.instance(collection, values);
-            if instance.as_object().is_some_and(|members| !members.is_empty()) {
+            let is_any = instance.as_object().is_some_and(|members| !members.is_empty());
+            // To say that nothing is wrong is cheaper than to look for what is.
+            if is_any && !validator.is_valid(&instance) {
                 findings.extend(validator.iter_errors(&instance).map(|error| finding(&error)));
             }
         }

@@ -3,6 +3,8 @@
 //! Start at [`column_value`]. What a column cannot hold is refused here, before any SQL, so that the three databases cannot
 //! disagree. Rules that a person wrote (`min`, `choices`, ...) are not looked at; see `validate`.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -54,9 +56,9 @@ pub fn column_value(column_type: &ColumnType, value: &Value) -> Result<Scalar, R
             if text.len() > *length as usize && text.chars().count() > *length as usize {
                 return Err(Refusal::TooLong);
             }
-            Ok(Scalar::Text(text.into()))
+            Ok(Scalar::Text(text.as_ref().into()))
         }
-        ColumnType::Text | ColumnType::Hash => Ok(Scalar::Text(plain_text(value)?.into())),
+        ColumnType::Text | ColumnType::Hash => Ok(Scalar::Text(plain_text(value)?.as_ref().into())),
         ColumnType::Integer => whole_number(value, i64::from(i32::MIN), i64::from(i32::MAX)).map(Scalar::Int),
         ColumnType::BigInteger => whole_number(value, i64::MIN, i64::MAX).map(Scalar::Int),
         ColumnType::Float => float(value).map(Scalar::Float),
@@ -68,15 +70,15 @@ pub fn column_value(column_type: &ColumnType, value: &Value) -> Result<Scalar, R
         ColumnType::Date => date(value).map(|date| Scalar::Text(date.to_string().into())),
         ColumnType::Time => {
             let time = time_of_day(expect_text(value, "a time such as \"10:00:00\"")?)?;
-            Ok(Scalar::Text(time.strftime("%H:%M:%S").to_string().into()))
+            Ok(stamp(Date::ZERO.to_datetime(time), 11..19))
         }
         ColumnType::DateTime => {
             let moment = moment(value, "a date and time such as \"2026-03-02T10:00:00\"")?;
-            Ok(Scalar::Text(moment.strftime("%Y-%m-%dT%H:%M:%S").to_string().into()))
+            Ok(stamp(moment, 0..19))
         }
         ColumnType::Timestamp => {
             let moment = moment(value, "a moment such as \"2026-03-02T10:00:00Z\"")?;
-            Ok(Scalar::Text(moment.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string().into()))
+            Ok(stamp(moment, 0..24))
         }
         ColumnType::Json => json_text(value).map(Scalar::Text),
         ColumnType::Csv => csv(value).map(|text| Scalar::Text(text.into())),
@@ -97,14 +99,34 @@ pub fn column_value(column_type: &ColumnType, value: &Value) -> Result<Scalar, R
 /// A moment in the form of a column; `None` where the column holds none.
 pub fn now_value(column_type: &ColumnType, now: Timestamp) -> Option<Scalar> {
     let moment = TimeZone::UTC.to_datetime(now);
-    let format = match column_type {
-        ColumnType::Date => "%Y-%m-%d",
-        ColumnType::Time => "%H:%M:%S",
-        ColumnType::DateTime => "%Y-%m-%dT%H:%M:%S",
-        ColumnType::Timestamp => "%Y-%m-%dT%H:%M:%S.%3fZ",
+    let part = match column_type {
+        ColumnType::Date => 0..10,
+        ColumnType::Time => 11..19,
+        ColumnType::DateTime => 0..19,
+        ColumnType::Timestamp => 0..24,
         _ => return None,
     };
-    Some(Scalar::Text(moment.strftime(format).to_string().into()))
+    Some(stamp(moment, part))
+}
+
+/// These characters of a moment such as `2026-03-02T10:00:00.000Z`. Years of more than four digits are refused before.
+fn stamp(moment: DateTime, part: Range<usize>) -> Scalar {
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut put = |at: usize, digits: usize, value: u32| {
+        let mut rest = value;
+        for place in (at..at + digits).rev() {
+            text[place] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    };
+    put(0, 4, moment.year().unsigned_abs().into());
+    put(5, 2, moment.month().unsigned_abs().into());
+    put(8, 2, moment.day().unsigned_abs().into());
+    put(11, 2, moment.hour().unsigned_abs().into());
+    put(14, 2, moment.minute().unsigned_abs().into());
+    put(17, 2, moment.second().unsigned_abs().into());
+    put(20, 3, moment.millisecond().unsigned_abs().into());
+    Scalar::Text(String::from_utf8_lossy(&text[part]).into())
 }
 
 /// Compact JSON text of a value as it stands, a text being a JSON text.
@@ -140,26 +162,29 @@ fn expect_text<'v>(value: &'v Value, what: &'static str) -> Result<&'v str, Refu
 }
 
 /// A text, or a number as it is written.
-fn plain_text(value: &Value) -> Result<String, Refusal> {
+fn plain_text(value: &Value) -> Result<Cow<'_, str>, Refusal> {
     let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
+        Value::String(text) => Cow::Borrowed(text.as_str()),
+        Value::Number(number) => Cow::Owned(number.to_string()),
         _ => return Err(Refusal::Expected("a text")),
     };
     if text.contains('\0') { Err(Refusal::Expected("a text without NUL characters")) } else { Ok(text) }
 }
 
 /// The digits of a JSON number or of a text that is one.
-fn number_text(value: &Value, what: &'static str) -> Result<String, Refusal> {
+fn number_text<'v>(value: &'v Value, what: &'static str) -> Result<Cow<'v, str>, Refusal> {
     match value {
-        Value::Number(number) => Ok(number.to_string()),
-        Value::String(text) => Ok(text.trim().to_owned()),
+        Value::Number(number) => Ok(Cow::Owned(number.to_string())),
+        Value::String(text) => Ok(Cow::Borrowed(text.trim())),
         _ => Err(Refusal::Expected(what)),
     }
 }
 
 fn whole_number(value: &Value, least: i64, most: i64) -> Result<i64, Refusal> {
     const WHAT: &str = "a whole number";
+    if let Some(number) = value.as_i64().filter(|number| (least..=most).contains(number)) {
+        return Ok(number);
+    }
     let text = number_text(value, WHAT)?;
     let number = Digits::parse(&text).ok_or(Refusal::Expected(WHAT))?;
     // `5.0` and `1e3` are whole in JSON; as a text they are not, since PostgreSQL refuses them there.
@@ -184,11 +209,11 @@ fn float(value: &Value) -> Result<f64, Refusal> {
 fn boolean(value: &Value) -> Result<bool, Refusal> {
     let text = match value {
         Value::Bool(value) => return Ok(*value),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
+        Value::Number(number) => Cow::Owned(number.to_string()),
+        Value::String(text) => Cow::Borrowed(text.as_str()),
         _ => return Err(Refusal::Expected("true or false")),
     };
-    match text.as_str() {
+    match text.as_ref() {
         "1" | "true" => Ok(true),
         "0" | "false" => Ok(false),
         _ => Err(Refusal::Expected("true or false")),
@@ -202,7 +227,7 @@ fn csv(value: &Value) -> Result<String, Refusal> {
             let texts = entries.iter().map(plain_text).collect::<Result<Vec<_>, _>>();
             Ok(texts.map_err(|_| Refusal::Expected(WHAT))?.join(","))
         }
-        Value::String(_) => plain_text(value),
+        Value::String(_) => plain_text(value).map(Cow::into_owned),
         _ => Err(Refusal::Expected(WHAT)),
     }
 }

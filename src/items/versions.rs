@@ -25,7 +25,7 @@ use crate::filter::{Filter, Scalar};
 use crate::query::{Query, Selection, parse};
 use crate::schema::{Auto, Collection, CollectionId, ColumnType, FieldId, Schema};
 use crate::sql;
-use crate::sql::write::{self as statements, Insert, Match};
+use crate::sql::write::{self as statements, Insert, Match, Texts};
 
 const VERSIONS: &str = "directus_versions";
 
@@ -470,7 +470,14 @@ async fn insert_counted(
     let columns: Option<Vec<FieldId>> = row.iter().map(|(name, _)| collection.find(name)).collect();
     let values = row.into_iter().map(|(_, value)| value).collect();
     let (columns, key) = (columns.ok_or_else(lacks)?, key_field(collection)?);
-    let statement = match statements::insert(tx.dialect(), collection, &columns, vec![values], Some(key)) {
+    let statement = match statements::insert(
+        tx.dialect(),
+        collection,
+        &columns,
+        vec![values],
+        Some(key),
+        &Texts::default(),
+    ) {
         Insert::Each(mut statement, rows) => {
             statement.params = rows.into_iter().next().unwrap_or_default();
             Some(statement)

@@ -7,11 +7,13 @@ use futures::FutureExt as _;
 use serde_json::Value;
 
 use super::accounts;
+use super::at_once::with_key;
 use super::files::OwnValues;
 use super::hashing;
+use super::known::Done;
 use super::nested::{ItemPayload, key_json};
 use super::plan::ItemWrite;
-use super::run::{Run, RunContext, first_value};
+use super::run::{Run, RunContext, first_value, key_field};
 use super::service::ItemsService;
 use crate::access::{Action, Context};
 use crate::error::{Error, Result};
@@ -228,35 +230,56 @@ impl ItemsService {
 }
 
 impl Prepared {
-    /// Inside the transaction.
+    /// Inside the transaction. Gives the keys.
     pub(super) async fn run(self, run: &mut Run<'_>) -> Result<Vec<Scalar>> {
+        self.run_known(run).await.map(|done| done.keys)
+    }
+
+    /// The same with what is known of the rows.
+    pub(super) async fn run_known(self, run: &mut Run<'_>) -> Result<Done> {
         match self.work {
             Work::Create(items) => {
-                Ok(run.create_all(items).await?.into_iter().map(|written| written.key).collect())
+                let schema = run.schema();
+                let key = key_field(schema.collection(self.collection))?;
+                // What stands below an item may lead back to it.
+                let is_known = items.iter().all(ItemWrite::is_flat);
+                let in_order = !items.iter().any(|item| item.sent.contains(&key));
+                let mut done = Done { keys: Vec::with_capacity(items.len()), rows: None, in_order };
+                let mut rows = Vec::with_capacity(if is_known { items.len() } else { 0 });
+                for written in run.create_all(items).await? {
+                    if is_known {
+                        rows.push(with_key(written.values, key, &written.key));
+                    }
+                    done.keys.push(written.key);
+                }
+                done.rows = is_known.then_some(rows);
+                Ok(done)
             }
             Work::Update(item, keys) => {
                 let keys = keys.find(run).await?;
-                run.change_many(*item, keys).await
+                let (keys, rows) = run.change_many(*item, keys).await?;
+                let in_order = keys.len() < 2;
+                Ok(Done { keys, rows, in_order })
             }
             Work::UpdateEach(items) => {
                 let mut keys = Vec::with_capacity(items.len());
                 for item in items {
                     keys.extend(run.change(item).await?.map(|written| written.key));
                 }
-                Ok(keys)
+                Ok(Done::of_keys(keys))
             }
             Work::Singleton(item, statement) => {
                 let found = run.tx.rows(&statement).await?.into_iter().find_map(first_value);
                 let written = run.set_singleton(*item, found).await?;
-                Ok(vec![written.key])
+                Ok(Done::of_keys(vec![written.key]))
             }
             Work::Delete(keys) => {
                 let keys = keys.find(run).await?;
-                run.delete(self.collection, &keys, None).await
+                run.delete(self.collection, &keys, None).await.map(Done::of_keys)
             }
             Work::DeleteSingleton(statement) => {
                 let found = run.tx.rows(&statement).await?.into_iter().find_map(first_value);
-                run.delete(self.collection, found.as_slice(), None).await
+                run.delete(self.collection, found.as_slice(), None).await.map(Done::of_keys)
             }
         }
     }

@@ -246,10 +246,9 @@ async fn write(
     operation: Operation,
     key: Option<IdempotencyKey>,
 ) -> Result<Answer> {
-    let query = url_query(api, call)?;
     let is_one = matches!(operation, Operation::Update(Targets::Key(_) | Targets::Singleton, _));
     let condition = call.header("if-match").map(Precondition::parse);
-    let written = api.items.write_if(ctx, name, operation, Some(query), key, condition);
+    let written = api.items.write_url(ctx, name, operation, call.raw_parameters(), key, condition);
     let answer = Box::pin(written).await?;
     Ok(match answer.body {
         None => Answer::Empty,

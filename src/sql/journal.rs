@@ -4,7 +4,7 @@
 //! since later rows need the numbers of earlier ones.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::ident::quote;
 use super::write::stored;
@@ -88,8 +88,29 @@ const OUTBOX: (&str, &[(&str, ColumnType)]) = (
     ],
 );
 
+/// Statements for one row, which are needed again and again.
+type Kept = [OnceLock<Statement>; 6];
+
 /// A statement that inserts `rows` rows into one of the tables above, for `Transaction::insert_counted` if `counted`.
 fn insert(
+    dialect: Dialect,
+    table: (&str, &[(&str, ColumnType)]),
+    rows: usize,
+    counted: bool,
+    kept: &Kept,
+) -> Statement {
+    if rows != 1 {
+        return make_insert(dialect, table, rows, counted);
+    }
+    let position = match dialect {
+        Dialect::Sqlite => 0,
+        Dialect::Postgres => 2,
+        Dialect::Mysql => 4,
+    };
+    kept[position + usize::from(counted)].get_or_init(|| make_insert(dialect, table, 1, counted)).clone()
+}
+
+fn make_insert(
     dialect: Dialect,
     (table, columns): (&str, &[(&str, ColumnType)]),
     rows: usize,
@@ -123,17 +144,20 @@ fn insert(
 
 /// The statement for activity rows; see [`activity_values`].
 pub fn insert_activity(dialect: Dialect, rows: usize, counted: bool) -> Statement {
-    insert(dialect, ACTIVITY, rows, counted)
+    static KEPT: Kept = [const { OnceLock::new() }; 6];
+    insert(dialect, ACTIVITY, rows, counted, &KEPT)
 }
 
 /// The statement for revision rows; see [`revision_values`].
 pub fn insert_revisions(dialect: Dialect, rows: usize, counted: bool) -> Statement {
-    insert(dialect, REVISIONS, rows, counted)
+    static KEPT: Kept = [const { OnceLock::new() }; 6];
+    insert(dialect, REVISIONS, rows, counted, &KEPT)
 }
 
 /// The statement for outbox rows; see [`outbox_values`].
 pub fn insert_outbox(dialect: Dialect, rows: usize, counted: bool) -> Statement {
-    insert(dialect, OUTBOX, rows, counted)
+    static KEPT: Kept = [const { OnceLock::new() }; 6];
+    insert(dialect, OUTBOX, rows, counted, &KEPT)
 }
 
 /// Values of one activity row.
@@ -196,7 +220,8 @@ fn params<const N: usize>(
 /// Activity, revisions and outbox in one statement, which returns the numbers of the outbox rows in order.
 pub fn write_all_postgres(head: &JournalHead, rows: &[JournalRow]) -> Statement {
     // Rows count from 1 here, and so do those that `parent` names. Without a delta it is what the item is afterwards.
-    const TEXT: &str = concat!(
+    static TEXT: LazyLock<Arc<str>> = LazyLock::new(|| {
+        concat!(
         "WITH e AS MATERIALIZED (SELECT r.n,r.a,r.v,r.action,r.event,r.collection,r.item,r.data,r.parent,",
         "COALESCE(r.delta,r.data) AS delta,",
         "CASE WHEN r.a THEN nextval(pg_get_serial_sequence('directus_activity','id')) END AS activity_id,",
@@ -214,15 +239,8 @@ pub fn write_all_postgres(head: &JournalHead, rows: &[JournalRow]) -> Statement 
         "INSERT INTO \"tablature_outbox\" (\"created_at\",\"event\",\"collection\",\"item\",\"payload\",",
         "\"accountability\") SELECT CAST(CAST($2 AS text) AS timestamptz),e.event,e.collection,e.item,",
         "e.delta,CAST($6 AS text) FROM e ORDER BY e.n RETURNING \"id\"",
-    );
-    let head = [
-        text(&head.user),
-        Scalar::Text(head.timestamp.clone()),
-        text(&head.ip),
-        text(&head.user_agent),
-        text(&head.origin),
-        Scalar::Text(head.accountability.clone()),
-    ];
+    ).into()
+    });
     let list =
         |kind, value: &dyn Fn(&JournalRow) -> Scalar| Param::List(kind, rows.iter().map(value).collect());
     let is_same = |row: &JournalRow| matches!((&row.data, &row.delta), (Some(data), Some(delta)) if Arc::ptr_eq(data, delta));
@@ -238,12 +256,24 @@ pub fn write_all_postgres(head: &JournalHead, rows: &[JournalRow]) -> Statement 
         list(ListKind::Text, &|row| if is_same(row) { Scalar::Null } else { text(&row.delta) }),
         list(ListKind::Int, &|row| row.parent.map_or(Scalar::Null, |parent| Scalar::Int(parent as i64 + 1))),
     ];
-    let head = head.into_iter().map(|value| stored(Dialect::Postgres, &ColumnType::Text, value));
     Statement {
-        text: TEXT.into(),
-        params: head.chain(lists).collect(),
+        text: TEXT.clone(),
+        params: head_params(head).chain(lists).collect(),
         columns: Arc::from([ColumnType::BigInteger]),
     }
+}
+
+/// Who does it and when, as the first parameters of a statement of PostgreSQL.
+pub(super) fn head_params(head: &JournalHead) -> impl Iterator<Item = Param> {
+    let head = [
+        text(&head.user),
+        Scalar::Text(head.timestamp.clone()),
+        text(&head.ip),
+        text(&head.user_agent),
+        text(&head.origin),
+        Scalar::Text(head.accountability.clone()),
+    ];
+    head.into_iter().map(|value| stored(Dialect::Postgres, &ColumnType::Text, value))
 }
 
 /// By how much MariaDB counts up (more than one in a cluster).

@@ -15,6 +15,7 @@ pub mod row_security;
 pub mod ddl;
 pub mod rows;
 pub mod write;
+pub mod at_once;
 pub mod journal;
 pub mod numbers;
 pub mod trash;

@@ -78,6 +78,21 @@ pub fn probe() -> Statement {
     Statement { text: "SELECT 1".into(), params: Vec::new(), columns: Arc::from([ColumnType::BigInteger]) }
 }
 
+/// Asks which tables have triggers, so that a row may be another one than was written.
+pub fn select_triggered(dialect: Dialect) -> Statement {
+    let text = match dialect {
+        Dialect::Sqlite => "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type='trigger'",
+        Dialect::Postgres => {
+            "SELECT DISTINCT CAST(c.relname AS text) FROM pg_trigger t JOIN pg_class c ON c.oid=t.tgrelid \
+             WHERE NOT t.tgisinternal AND pg_table_is_visible(c.oid)"
+        }
+        Dialect::Mysql => {
+            "SELECT DISTINCT event_object_table FROM information_schema.triggers WHERE event_object_schema=DATABASE()"
+        }
+    };
+    Statement { text: text.into(), params: Vec::new(), columns: Arc::from([ColumnType::Text]) }
+}
+
 /// The statements of a plan.
 #[derive(Debug, Clone)]
 pub struct ReadStatements {

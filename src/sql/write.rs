@@ -3,15 +3,24 @@
 //! Start at [`insert`]. A text depends on the collection and on which of its columns are named, never on values. Every
 //! parameter is cast to the kind it is sent as and then to the type of its column, so that null needs no type of its own.
 
-use std::borrow::Cow;
+mod texts;
+pub(super) mod values;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::dialect::sqlite::{milliseconds, moment_format};
 use super::ident::{push_quoted, quote};
-use super::{Dialect, ListKind, NullKind, Param, Statement};
+use super::{Dialect, Param, Statement};
 use crate::filter::Scalar;
-use crate::schema::{Collection, ColumnType, Field, FieldId};
+use crate::schema::{Collection, ColumnType, FieldId};
+
+pub use texts::{Kind, Texts};
+pub use values::stored;
+use values::{
+    column_type, column_types, in_milliseconds, keeps_milliseconds, list, postgres_type, push_placeholder,
+    row_params, sent_kind, sent_type,
+};
 
 /// Most rows that one `INSERT` with a list of `VALUES` carries.
 const ROWS_PER_INSERT: usize = 100;
@@ -41,26 +50,38 @@ pub fn insert(
     columns: &[FieldId],
     rows: Vec<WriteRow>,
     counted: Option<FieldId>,
+    texts: &Texts,
 ) -> Insert {
     let rows = in_milliseconds(collection, columns, rows);
+    let types = column_types(collection, columns);
+    let one = || {
+        let make = || insert_values(dialect, collection, columns, 1, counted);
+        texts.get(Kind::Insert { counted: counted.is_some() }, columns, make)
+    };
     match dialect {
         Dialect::Sqlite => {
-            let statement = insert_values(dialect, collection, columns, 1, counted);
-            let types = column_types(collection, columns);
             let rows = rows.into_iter().map(|row| row_params(dialect, &types, row)).collect();
-            Insert::Each(statement, rows)
+            Insert::Each(one(), rows)
         }
         Dialect::Postgres if rows.len() > 1 => {
-            Insert::Statements(vec![insert_lists(collection, columns, rows, counted)])
+            let make = || insert_lists(collection, columns, counted);
+            let mut statement = texts.get(Kind::InsertLists { counted: counted.is_some() }, columns, make);
+            statement.params = match types.is_empty() {
+                true => vec![Param::Value(Scalar::Int(rows.len() as i64))],
+                false => lists(&types, rows),
+            };
+            Insert::Statements(vec![statement])
         }
         Dialect::Postgres | Dialect::Mysql => {
-            let types = column_types(collection, columns);
             let most = (PARAMS_PER_STATEMENT / columns.len().max(1)).clamp(1, ROWS_PER_INSERT);
             let mut statements = Vec::with_capacity(rows.len().div_ceil(most));
             let mut rows = rows.into_iter().peekable();
             while rows.peek().is_some() {
                 let chunk: Vec<WriteRow> = rows.by_ref().take(most).collect();
-                let mut statement = insert_values(dialect, collection, columns, chunk.len(), counted);
+                let mut statement = match chunk.len() {
+                    1 => one(),
+                    count => insert_values(dialect, collection, columns, count, counted),
+                };
                 statement.params =
                     chunk.into_iter().flat_map(|row| row_params(dialect, &types, row)).collect();
                 statements.push(statement);
@@ -106,7 +127,7 @@ fn insert_values(
     Statement { text: text.into(), params: Vec::new(), columns: returned }
 }
 
-fn insert_head(dialect: Dialect, collection: &Collection, columns: &[FieldId]) -> String {
+pub(super) fn insert_head(dialect: Dialect, collection: &Collection, columns: &[FieldId]) -> String {
     let mut text = String::with_capacity(64 + columns.len() * 24);
     text.push_str("INSERT INTO ");
     push_quoted(&mut text, dialect, &collection.name);
@@ -124,80 +145,52 @@ fn insert_head(dialect: Dialect, collection: &Collection, columns: &[FieldId]) -
 }
 
 /// Many rows with one list per column, so that the text does not depend on how many.
-fn insert_lists(
-    collection: &Collection,
-    columns: &[FieldId],
-    rows: Vec<WriteRow>,
-    counted: Option<FieldId>,
-) -> Statement {
+fn insert_lists(collection: &Collection, columns: &[FieldId], counted: Option<FieldId>) -> Statement {
     let dialect = Dialect::Postgres;
     let types = column_types(collection, columns);
     let mut text = insert_head(dialect, collection, columns);
-    let mut params = Vec::with_capacity(types.len().max(1));
     if types.is_empty() {
         text.push_str(" SELECT FROM generate_series(1,CAST($1 AS int8))");
-        params.push(Param::Value(Scalar::Int(rows.len() as i64)));
     } else {
         let (mut lists, mut names) = (String::new(), String::new());
         text.push_str(" SELECT ");
+        push_list_columns(&mut text, &types);
         for (position, column_type) in types.iter().enumerate() {
             if position > 0 {
-                text.push(',');
                 lists.push(',');
             }
-            let (sent, stored) = (sent_type(column_type), postgres_type(column_type));
-            let _ = match sent == stored {
-                true => write!(text, "r.c{position}"),
-                false => write!(text, "CAST(r.c{position} AS {stored})"),
-            };
-            let _ = write!(lists, "CAST(${} AS {sent}[])", position + 1);
+            let _ = write!(lists, "CAST(${} AS {}[])", position + 1, sent_type(column_type));
             let _ = write!(names, "c{position},");
         }
         let _ = write!(text, " FROM unnest({lists}) WITH ORDINALITY AS r({names}n) ORDER BY r.n");
-        let mut values: Vec<Vec<Scalar>> = types.iter().map(|_| Vec::with_capacity(rows.len())).collect();
-        for row in rows {
-            for (list, value) in values.iter_mut().zip(row) {
-                list.push(value);
-            }
-        }
-        params.extend(
-            types.iter().zip(values).map(|(column_type, list)| Param::List(sent_kind(column_type), list)),
-        );
     }
     let returned = push_returning(&mut text, dialect, collection, counted.as_slice());
-    Statement { text: text.into(), params, columns: returned }
+    Statement { text: text.into(), params: Vec::new(), columns: returned }
 }
 
-/// Writes a text as JSON, quotes included.
-pub fn push_json_text(out: &mut String, text: &str) {
-    out.reserve(text.len() + 2);
-    out.push('"');
-    let mut rest = text;
-    while let Some(position) = first_escaped(rest.as_bytes()) {
-        out.push_str(&rest[..position]);
-        let _ = match rest.as_bytes()[position] {
-            b'\n' => out.write_str("\\n"),
-            b'\r' => out.write_str("\\r"),
-            b'\t' => out.write_str("\\t"),
-            0x08 => out.write_str("\\b"),
-            0x0c => out.write_str("\\f"),
-            byte @ (b'"' | b'\\') => write!(out, "\\{}", char::from(byte)),
-            byte => write!(out, "\\u{byte:04x}"),
+/// The columns `c0`, `c1` and so on of `r`, as they were sent, as their columns take them.
+pub(super) fn push_list_columns(text: &mut String, types: &[ColumnType]) {
+    for (position, column_type) in types.iter().enumerate() {
+        if position > 0 {
+            text.push(',');
+        }
+        let (sent, stored) = (sent_type(column_type), postgres_type(column_type));
+        let _ = match sent == stored {
+            true => write!(text, "r.c{position}"),
+            false => write!(text, "CAST(r.c{position} AS {stored})"),
         };
-        rest = &rest[position + 1..];
     }
-    out.push_str(rest);
-    out.push('"');
 }
 
-/// Where the first byte stands that JSON wants escaped.
-fn first_escaped(bytes: &[u8]) -> Option<usize> {
-    const CHUNK: usize = 32;
-    let is_escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    // A whole chunk is looked at without a branch, which the compiler turns into few instructions.
-    let is_plain = |chunk: &&[u8]| !chunk.iter().fold(false, |found, byte| found | is_escaped(byte));
-    let start = CHUNK * bytes.chunks_exact(CHUNK).take_while(is_plain).count();
-    bytes[start..].iter().position(is_escaped).map(|position| start + position)
+/// Rows as one list per column.
+pub(super) fn lists(types: &[ColumnType], rows: Vec<WriteRow>) -> Vec<Param> {
+    let mut values: Vec<Vec<Scalar>> = types.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+    for row in rows {
+        for (list, value) in values.iter_mut().zip(row) {
+            list.push(value);
+        }
+    }
+    types.iter().zip(values).map(|(column_type, list)| Param::List(sent_kind(column_type), list)).collect()
 }
 
 /// Changes columns of the rows with these keys.
@@ -212,24 +205,83 @@ pub fn update(
     keys: &[Scalar],
     returned: &[FieldId],
 ) -> Statement {
-    let mut text = format!("UPDATE {} SET ", quote(dialect, &collection.name));
-    let mut params = Vec::with_capacity(values.len() + keys.len());
-    for (position, (field, value)) in values.into_iter().enumerate() {
-        let field = collection.field(field);
-        let column_type = field.column.as_ref().map_or(&ColumnType::Text, |column| &column.column_type);
-        let value = if keeps_milliseconds(field) { milliseconds(value) } else { value };
+    let columns: Vec<FieldId> = values.iter().map(|(field, _)| *field).collect();
+    let mut statement = update_text(dialect, collection, &columns, key, keys, returned);
+    statement.params = update_params(dialect, collection, values, key, keys);
+    statement
+}
+
+/// The same of one row, with a text that may be known.
+pub fn update_one(
+    dialect: Dialect,
+    collection: &Collection,
+    values: Vec<(FieldId, Scalar)>,
+    (key, value): (FieldId, &Scalar),
+    returned: &[FieldId],
+    texts: &Texts,
+) -> Statement {
+    let columns: Vec<FieldId> = values.iter().map(|(field, _)| *field).collect();
+    let keys = std::slice::from_ref(value);
+    let make = || update_text(dialect, collection, &columns, key, keys, returned);
+    let mut statement = texts.get(Kind::Update, &columns, make);
+    statement.params = update_params(dialect, collection, values, key, keys);
+    statement
+}
+
+fn update_text(
+    dialect: Dialect,
+    collection: &Collection,
+    columns: &[FieldId],
+    key: FieldId,
+    keys: &[Scalar],
+    returned: &[FieldId],
+) -> Statement {
+    let mut text = String::with_capacity(256);
+    push_update(&mut text, dialect, collection, columns, 0);
+    text.push_str(" WHERE ");
+    push_equals(&mut text, dialect, collection, key, keys, columns.len());
+    let columns = push_returning(&mut text, dialect, collection, returned);
+    Statement { text: text.into(), params: Vec::new(), columns }
+}
+
+/// `UPDATE "t" SET "a" = $1`, with so many parameters in front.
+pub(super) fn push_update(
+    text: &mut String,
+    dialect: Dialect,
+    collection: &Collection,
+    columns: &[FieldId],
+    before: usize,
+) {
+    text.push_str("UPDATE ");
+    push_quoted(text, dialect, &collection.name);
+    text.push_str(" SET ");
+    for (position, column) in columns.iter().enumerate() {
         if position > 0 {
             text.push(',');
         }
-        push_quoted(&mut text, dialect, &field.name);
+        let field = collection.field(*column);
+        push_quoted(text, dialect, &field.name);
         text.push('=');
-        push_placeholder(&mut text, dialect, params.len() + 1, column_type);
-        params.push(stored(dialect, column_type, value));
+        push_placeholder(text, dialect, before + position + 1, column_type(field));
     }
-    text.push_str(" WHERE ");
-    push_equals(&mut text, &mut params, dialect, collection, key, keys);
-    let columns = push_returning(&mut text, dialect, collection, returned);
-    Statement { text: text.into(), params, columns }
+}
+
+/// New values of columns, then the keys.
+pub(super) fn update_params(
+    dialect: Dialect,
+    collection: &Collection,
+    values: Vec<(FieldId, Scalar)>,
+    key: FieldId,
+    keys: &[Scalar],
+) -> Vec<Param> {
+    let mut params = Vec::with_capacity(values.len() + 1);
+    for (field, value) in values {
+        let field = collection.field(field);
+        let value = if keeps_milliseconds(field) { milliseconds(value) } else { value };
+        params.push(stored(dialect, column_type(field), value));
+    }
+    add_equal(&mut params, dialect, collection, key, keys);
+    params
 }
 
 /// Conditions on rows: all of them must hold.
@@ -385,72 +437,72 @@ fn push_where(
 ) {
     for (position, condition) in matches.iter().enumerate() {
         text.push_str(if position == 0 { " WHERE " } else { " AND " });
-        push_equals(text, params, dialect, collection, condition.field, condition.values);
+        push_equals(text, dialect, collection, condition.field, condition.values, params.len());
+        add_equal(params, dialect, collection, condition.field, condition.values);
     }
 }
 
-/// `"id"=$1`, or membership in a list whose length does not show in the text (MariaDB: rounded up to a power of two).
-fn push_equals(
+/// `"id"=$1`, or membership in a list whose length does not show in the text (MariaDB: rounded up to a power of two), with so
+/// many parameters in front. Takes what [`add_equal`] adds.
+pub(super) fn push_equals(
     text: &mut String,
-    params: &mut Vec<Param>,
     dialect: Dialect,
     collection: &Collection,
     field: FieldId,
     values: &[Scalar],
+    before: usize,
 ) {
     let field = collection.field(field);
-    let column_type = field.column.as_ref().map_or(&ColumnType::Text, |column| &column.column_type);
+    let column_type = column_type(field);
     push_quoted(text, dialect, &field.name);
-    if let [only] = values {
+    let number = before + 1;
+    if values.len() == 1 {
         text.push('=');
-        push_placeholder(text, dialect, params.len() + 1, column_type);
-        params.push(stored(dialect, column_type, only.clone()));
+        push_placeholder(text, dialect, number, column_type);
         return;
     }
-    let number = params.len() + 1;
     match dialect {
         Dialect::Sqlite => {
             let _ = write!(text, " IN (SELECT value FROM rarray(?{number}))");
-            params.push(list(dialect, column_type, values));
         }
         Dialect::Postgres => {
             let _ = write!(text, "=ANY(CAST(${number} AS {}[]))", postgres_type(column_type));
-            params.push(list(dialect, column_type, values));
         }
         Dialect::Mysql => {
-            let count = values.len().next_power_of_two();
             text.push_str(" IN (");
-            for position in 0..count {
+            for position in 0..values.len().next_power_of_two() {
                 if position > 0 {
                     text.push(',');
                 }
-                push_placeholder(text, dialect, params.len() + 1, column_type);
-                let value = values.get(position).or(values.last()).cloned().unwrap_or(Scalar::Null);
-                params.push(stored(dialect, column_type, value));
+                push_placeholder(text, dialect, number + position, column_type);
             }
             text.push(')');
         }
     }
 }
 
-fn list(dialect: Dialect, column_type: &ColumnType, values: &[Scalar]) -> Param {
-    let values: Vec<Scalar> = values
-        .iter()
-        .filter(|value| **value != Scalar::Null)
-        .map(|value| stored_scalar(dialect, column_type, value.clone()))
-        .collect();
-    let kind = match values.first() {
-        Some(Scalar::Int(_)) => ListKind::Int,
-        Some(Scalar::Float(_)) => ListKind::Float,
-        Some(_) => ListKind::Text,
-        None if matches!(column_type, ColumnType::Integer | ColumnType::BigInteger) => ListKind::Int,
-        None => ListKind::Text,
-    };
-    Param::List(kind, values)
+/// The parameters of [`push_equals`].
+fn add_equal(
+    params: &mut Vec<Param>,
+    dialect: Dialect,
+    collection: &Collection,
+    field: FieldId,
+    values: &[Scalar],
+) {
+    let column_type = column_type(collection.field(field));
+    match (dialect, values) {
+        (_, [only]) => params.push(stored(dialect, column_type, only.clone())),
+        (Dialect::Sqlite | Dialect::Postgres, _) => params.push(list(dialect, column_type, values)),
+        (Dialect::Mysql, _) => {
+            let padding = std::iter::repeat(values.last().unwrap_or(&Scalar::Null));
+            let padded = values.iter().chain(padding).take(values.len().next_power_of_two());
+            params.extend(padded.map(|value| stored(dialect, column_type, value.clone())));
+        }
+    }
 }
 
 /// `RETURNING` these columns, where the database can; gives their types.
-fn push_returning(
+pub(super) fn push_returning(
     text: &mut String,
     dialect: Dialect,
     collection: &Collection,
@@ -495,132 +547,6 @@ fn push_columns(
         }
     }
     types.into()
-}
-
-fn keeps_milliseconds(field: &Field) -> bool {
-    field.column.as_ref().is_some_and(|column| column.keeps_milliseconds)
-}
-
-/// Dates as whoever made the table keeps them.
-fn in_milliseconds(collection: &Collection, columns: &[FieldId], mut rows: Vec<WriteRow>) -> Vec<WriteRow> {
-    for (position, column) in columns.iter().enumerate() {
-        if keeps_milliseconds(collection.field(*column)) {
-            for value in rows.iter_mut().filter_map(|row| row.get_mut(position)) {
-                *value = milliseconds(std::mem::replace(value, Scalar::Null));
-            }
-        }
-    }
-    rows
-}
-
-fn column_types(collection: &Collection, columns: &[FieldId]) -> Vec<ColumnType> {
-    columns
-        .iter()
-        .map(|column| match &collection.field(*column).column {
-            Some(column) => column.column_type.clone(),
-            None => ColumnType::Text,
-        })
-        .collect()
-}
-
-fn row_params(dialect: Dialect, types: &[ColumnType], row: WriteRow) -> Vec<Param> {
-    row.into_iter().zip(types).map(|(value, column_type)| stored(dialect, column_type, value)).collect()
-}
-
-/// A canonical value as a parameter of this database.
-pub fn stored(dialect: Dialect, column_type: &ColumnType, value: Scalar) -> Param {
-    match stored_scalar(dialect, column_type, value) {
-        Scalar::Null => Param::Null(null_kind(column_type)),
-        value => Param::Value(value),
-    }
-}
-
-/// As what the values of a column are sent.
-fn null_kind(column_type: &ColumnType) -> NullKind {
-    match sent_kind(column_type) {
-        ListKind::Bool => NullKind::Bool,
-        ListKind::Int => NullKind::Int,
-        ListKind::Float => NullKind::Float,
-        ListKind::Text => NullKind::Text,
-        ListKind::Bytes => NullKind::Bytes,
-    }
-}
-
-fn stored_scalar(dialect: Dialect, column_type: &ColumnType, value: Scalar) -> Scalar {
-    match (dialect, column_type, value) {
-        // SQLite has no exact numbers but whole ones: cents, as it were.
-        (Dialect::Sqlite, ColumnType::Decimal { scale, .. }, Scalar::Text(text)) => {
-            scaled(&text, usize::from(*scale)).map_or(Scalar::Text(text), Scalar::Int)
-        }
-        (Dialect::Mysql, ColumnType::Timestamp | ColumnType::DateTime, Scalar::Text(text)) => {
-            Scalar::Text(text.trim_end_matches('Z').replace('T', " ").into())
-        }
-        (_, _, value) => value,
-    }
-}
-
-/// `-1.50` with scale 2 is -150; `None` when it has other digits or too many.
-fn scaled(text: &str, scale: usize) -> Option<i64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    (fraction.len() == scale).then(|| format!("{whole}{fraction}").parse().ok()).flatten()
-}
-
-fn push_placeholder(text: &mut String, dialect: Dialect, number: usize, column_type: &ColumnType) {
-    let _ = match dialect {
-        Dialect::Sqlite => write!(text, "?{number}"),
-        Dialect::Mysql => write!(text, "?"),
-        Dialect::Postgres => {
-            let (sent, stored) = (sent_type(column_type), postgres_type(column_type));
-            if sent == stored {
-                write!(text, "CAST(${number} AS {sent})")
-            } else {
-                write!(text, "CAST(CAST(${number} AS {sent}) AS {stored})")
-            }
-        }
-    };
-}
-
-/// What PostgreSQL is sent the values of a column as.
-fn sent_type(column_type: &ColumnType) -> &'static str {
-    match sent_kind(column_type) {
-        ListKind::Bool => "bool",
-        ListKind::Int => "int8",
-        ListKind::Float => "float8",
-        ListKind::Text => "text",
-        ListKind::Bytes => "bytea",
-    }
-}
-
-fn sent_kind(column_type: &ColumnType) -> ListKind {
-    match column_type {
-        ColumnType::Boolean => ListKind::Bool,
-        ColumnType::Integer | ColumnType::BigInteger => ListKind::Int,
-        ColumnType::Float => ListKind::Float,
-        ColumnType::Binary => ListKind::Bytes,
-        _ => ListKind::Text,
-    }
-}
-
-/// The type that a text is cast to before it reaches a column.
-fn postgres_type(column_type: &ColumnType) -> Cow<'static, str> {
-    Cow::Borrowed(match column_type {
-        ColumnType::Decimal { precision, scale } => return format!("numeric({precision},{scale})").into(),
-        ColumnType::String { .. }
-        | ColumnType::Text
-        | ColumnType::Csv
-        | ColumnType::Hash
-        | ColumnType::Unknown { .. } => "text",
-        ColumnType::Integer | ColumnType::BigInteger => "int8",
-        ColumnType::Float => "float8",
-        ColumnType::Boolean => "bool",
-        ColumnType::Date => "date",
-        ColumnType::Time => "time",
-        ColumnType::DateTime => "timestamp",
-        ColumnType::Timestamp => "timestamptz",
-        ColumnType::Json => "json",
-        ColumnType::Uuid => "uuid",
-        ColumnType::Binary => "bytea",
-    })
 }
 
 #[cfg(test)]

@@ -67,3 +67,4 @@ mod tus;
 mod values;
 mod versions;
 mod watch;
+mod writes;

@@ -75,7 +75,7 @@ impl Place {
             let ids: Vec<FieldId> = columns.iter().map(|field| FieldId(*field as u32)).collect();
             let rows: Vec<_> = rows.collect();
             if !rows.is_empty() {
-                inserts.push(write::insert(dialect, collection, &ids, rows, None));
+                inserts.push(write::insert(dialect, collection, &ids, rows, None, &write::Texts::default()));
             }
         }
         self.run(statements, inserts).await;

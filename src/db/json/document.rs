@@ -16,7 +16,17 @@ pub(in crate::db) struct Counts {
 /// Writes `"data":...` and, where something was counted, `,"meta":{...}`.
 ///
 /// Fails with `Forbidden` where one item is asked for and there is none.
-pub(in crate::db) fn assemble(plan: &ReadPlan, mut levels: Vec<Level>, counts: Counts) -> Result<Vec<u8>> {
+pub(in crate::db) fn assemble(plan: &ReadPlan, levels: Vec<Level>, counts: Counts) -> Result<Vec<u8>> {
+    assemble_as(plan.document, plan, levels, counts)
+}
+
+/// The same in another form than that of the plan.
+pub(super) fn assemble_as(
+    document: Document,
+    plan: &ReadPlan,
+    mut levels: Vec<Level>,
+    counts: Counts,
+) -> Result<Vec<u8>> {
     let root =
         levels.first().ok_or_else(|| Error::internal(anyhow::anyhow!("a read plan without levels")))?;
     let next_cursor = plan.nodes.first().and_then(|node| node.cursor.as_ref()).map(|plan| {
@@ -26,7 +36,7 @@ pub(in crate::db) fn assemble(plan: &ReadPlan, mut levels: Vec<Level>, counts: C
     let size: usize = levels.iter().map(|level| level.bytes.len()).sum();
     let mut out = Vec::with_capacity(size + size / 4 + 64);
     out.extend_from_slice(DATA);
-    match plan.document {
+    match document {
         Document::List => {
             out.push(b'[');
             if plan.nodes.len() == 1 {
@@ -43,7 +53,7 @@ pub(in crate::db) fn assemble(plan: &ReadPlan, mut levels: Vec<Level>, counts: C
             }
             out.push(b']');
         }
-        Document::One | Document::Singleton => match (root.rows.is_empty(), plan.document) {
+        Document::One | Document::Singleton => match (root.rows.is_empty(), document) {
             (false, _) => write_row(plan, &levels, 0, 0, &mut out),
             (true, Document::Singleton) => {
                 out.extend_from_slice(plan.nodes[0].defaults.as_deref().unwrap_or("null").as_bytes());

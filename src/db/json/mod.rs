@@ -6,4 +6,8 @@
 pub(super) mod aggregate;
 pub(super) mod document;
 pub(super) mod level;
+mod known;
 pub(super) mod value;
+
+pub use known::write_known;
+pub use value::write_text;

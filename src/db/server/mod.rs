@@ -214,6 +214,21 @@ where
         }
     }
 
+    /// See `Database::write_at_once`.
+    pub(super) async fn write_at_once(&self, statement: &Statement) -> Result<Option<Vec<Row>>> {
+        let mut connection = self.acquire().await?;
+        if !connection.is_fresh() {
+            connection.release();
+            return Ok(None);
+        }
+        let result = rows(connection.get()?, statement, &self.shared).await;
+        // A statement that failed has undone itself.
+        if !matches!(&result, Err(error) if is_lost(error)) {
+            connection.release();
+        }
+        result.map(Some)
+    }
+
     /// See `Database::read_pieces`. The connection is closed afterwards, whose rows nobody may have read to their end.
     pub(super) async fn read_pieces(
         &self,

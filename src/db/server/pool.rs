@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 /// Pause between two attempts to reach a server that is away.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// For so long after it was used a connection is taken to be alive without asking.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Prepared statements that a connection keeps.
 pub(super) const STATEMENT_CACHE: usize = 500;
 /// With this many prepared, a connection closes them all before it is used again: a single one that had to go in favour of
@@ -45,6 +48,8 @@ struct Kept<S: Server> {
     connection: S::Connection,
     /// It reaches the rows of some tenants only.
     is_confined: bool,
+    /// When it was opened or given back.
+    used_at: Instant,
 }
 
 /// A connection in use. Dropped without [`Pooled::release`] it is closed, since nobody knows where its protocol stands.
@@ -98,7 +103,8 @@ where
         let connection = tokio::time::timeout_at(deadline, shared.connect(deadline))
             .await
             .map_err(|_| unavailable("It cannot be reached."))??;
-        Ok(pooled(Kept { thread: thread::current().id(), connection, is_confined: false }, false))
+        let (thread, used_at) = (thread::current().id(), Instant::now());
+        Ok(pooled(Kept { thread, connection, is_confined: false, used_at }, false))
     }
 }
 
@@ -113,7 +119,8 @@ impl<S: Server> Shared<S> {
         }
     }
 
-    fn give_back(&self, kept: Kept<S>) {
+    fn give_back(&self, mut kept: Kept<S>) {
+        kept.used_at = Instant::now();
         self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(kept);
     }
 
@@ -159,6 +166,11 @@ impl<S: Server> Pooled<S> {
     /// It lay idle before, so that the server may have closed it since.
     pub(super) fn was_idle(&self) -> bool {
         self.was_idle
+    }
+
+    /// It was used or opened just now, so that the server has hardly had the time to close it.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.used_at.elapsed() < FRESH)
     }
 
     /// It reaches the rows of some tenants only.
