@@ -21,6 +21,7 @@ use crate::db::{Database, Settings, Target};
 use crate::error::{Error, Result};
 use crate::events::{Belief, Events, Hooks};
 use crate::files::{Files, tidy};
+use crate::graphql::GraphQl;
 use crate::items::{ItemsService, ItemsSettings};
 use crate::mail::Mailer;
 use crate::outbound::Outbound;
@@ -120,8 +121,11 @@ impl App {
             };
             Realtime::start(desk, others)
         });
+        let graphql =
+            GraphQl::new(items.clone(), query_limits(&config.limits), config.graphql.clone(), |_, _, _| {});
         let api = Arc::new(Api {
             items,
+            graphql,
             auth,
             files: Arc::new(files),
             providers,

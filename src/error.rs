@@ -36,6 +36,20 @@ pub enum Error {
         /// The path asked for.
         path: String,
     },
+    /// The route is there, but not with this method.
+    #[error("Invalid method \"{current}\" used. Should be one of: {}.", .allowed.join(", "))]
+    MethodNotAllowed {
+        /// The method used.
+        current: String,
+        /// Those it takes.
+        allowed: Vec<&'static str>,
+    },
+    /// A GraphQL document that does not fit what the caller may use, or is none.
+    #[error("GraphQL validation error.")]
+    GraphqlValidation {
+        /// What is wrong, as GraphQL has it: `message`, and `locations` where they are known.
+        errors: Vec<Value>,
+    },
     /// Wrong e-mail, password or static token.
     #[error("Invalid user credentials.")]
     InvalidCredentials,
@@ -231,6 +245,11 @@ impl Error {
         Error::InvalidQuery { reason: reason.to_string() }
     }
 
+    /// An [`Error::GraphqlValidation`] with one finding.
+    pub fn graphql(message: impl fmt::Display) -> Self {
+        Error::GraphqlValidation { errors: vec![json!({ "message": message.to_string() })] }
+    }
+
     /// The same about the item that begins in this line of a file.
     pub fn in_line(self, line: u64) -> Self {
         match self {
@@ -277,6 +296,8 @@ impl Error {
             Error::InvalidQuery { .. } => "INVALID_QUERY",
             Error::Forbidden => "FORBIDDEN",
             Error::RouteNotFound { .. } => "ROUTE_NOT_FOUND",
+            Error::MethodNotAllowed { .. } => "METHOD_NOT_ALLOWED",
+            Error::GraphqlValidation { .. } => "GRAPHQL_VALIDATION",
             Error::InvalidCredentials => "INVALID_CREDENTIALS",
             Error::InvalidToken => "INVALID_TOKEN",
             Error::TokenExpired => "TOKEN_EXPIRED",
@@ -319,6 +340,8 @@ impl Error {
             Error::RangeNotSatisfiable { size_bytes } => json!({ "size": size_bytes }),
             Error::Deadlock => json!({ "reason": self.to_string() }),
             Error::RouteNotFound { path } => json!({ "path": path }),
+            Error::MethodNotAllowed { current, allowed } => json!({ "current": current, "allowed": allowed }),
+            Error::GraphqlValidation { errors } => json!({ "graphqlErrors": errors }),
             Error::FailedValidation { field, rule, details, .. } => {
                 let mut map = details.clone();
                 map.insert("field".to_owned(), json!(field));

@@ -26,6 +26,7 @@ pub mod transfer;
 pub mod server;
 pub mod realtime;
 pub mod specs;
+pub mod graphql;
 pub mod rest;
 pub mod app;
 pub mod cli;

@@ -365,7 +365,10 @@ fn shown_items(text: &mut String, plan: &ReadPlan) {
                         MemberValue::Column(column) => format!("c{column}"),
                         MemberValue::ToOne { column, node } => format!("c{column} -> {node}"),
                         MemberValue::ToMany { column, node } => format!("c{column} => [{node}]"),
-                        MemberValue::ToAny { column, collection_column, nodes } => {
+                        MemberValue::Constant(_) | MemberValue::Object(_) => {
+                            unreachable!("no query string asks for these")
+                        }
+                        MemberValue::ToAny { column, collection_column, nodes, .. } => {
                             let targets: Vec<String> = nodes
                                 .iter()
                                 .map(|target| match target.node {
@@ -405,7 +408,10 @@ fn shown_members(members: &[AggregateMember]) -> String {
         .map(|member| {
             let value = match &member.value {
                 AggregateValue::Column(column) => format!("c{column}"),
-                AggregateValue::Average { sum, count, scale } => format!("c{sum} / c{count} scale {scale}"),
+                AggregateValue::Average { sum, count, scale, .. } => {
+                    format!("c{sum} / c{count} scale {scale}")
+                }
+                AggregateValue::Constant(_) => unreachable!("no query string asks for it"),
                 AggregateValue::Object(inner) => shown_members(inner),
             };
             format!("{} {value}", String::from_utf8_lossy(&member.rendered_key))

@@ -6,6 +6,7 @@
 mod edge;
 mod email;
 mod files;
+mod graphql;
 mod provider;
 mod read;
 mod secret;
@@ -22,6 +23,7 @@ use std::time::Duration;
 pub use edge::{CorsConfig, Origins, OutgoingConfig, Rate, RateLimitsConfig, Reachable};
 pub use email::{EmailConfig, LinksConfig, SmtpConfig, SmtpTls};
 pub use files::{AssetsConfig, FilesConfig, LocationConfig, LocationDriver, S3Config, TusConfig};
+pub use graphql::GraphqlConfig;
 pub use provider::{ClientAuth, ProviderConfig, ProviderDriver, ProviderMode, ProvidersConfig};
 pub use read::ConfigErrors;
 pub use secret::{Secret, Secrets};
@@ -47,6 +49,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// What a request may ask for.
     pub limits: LimitsConfig,
+    /// GraphQL.
+    pub graphql: GraphqlConfig,
     /// Imports and exports.
     pub transfer: TransferConfig,
     /// How often somebody may ask.

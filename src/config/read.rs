@@ -3,6 +3,7 @@
 mod edge;
 mod email;
 mod files;
+mod graphql;
 mod provider;
 mod sockets;
 
@@ -140,6 +141,7 @@ pub(super) fn read(sources: &Sources) -> Result<Config, ConfigErrors> {
             query_relations: reader.or("MAX_QUERY_RELATIONS", 500, value::whole(1, 100_000)),
             batch_mutation: reader.or("MAX_BATCH_MUTATION", 10_000, value::whole(1, 10_000_000)),
         },
+        graphql: graphql::graphql(&mut reader),
         transfer: TransferConfig {
             import_max_bytes: reader.or("IMPORT_MAX_SIZE", 50 << 20, value::size) as u64,
             at_once: reader.or("MAX_TRANSFERS", 4, value::whole(1, 1000)),

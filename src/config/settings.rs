@@ -266,6 +266,27 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
         ],
     ),
     (
+        "GraphQL",
+        &[
+            setting("GRAPHQL_INTROSPECTION", "true", "Callers may ask for the schema of what they may use."),
+            setting("GRAPHQL_QUERY_TOKEN_LIMIT", "5000", "Most tokens of a document."),
+            setting("GRAPHQL_MAX_ALIASES", "30", "Most aliases of a document."),
+            setting("GRAPHQL_MAX_DIRECTIVES", "50", "Most directives of a document."),
+            setting(
+                "GRAPHQL_MAX_COST",
+                "2000",
+                "Most that an operation may cost: 10 for a field of the root, 5 for any other field with fields of \
+                 its own, 1 for the rest, fragments unfolded.",
+            ),
+            setting("GRAPHQL_MAX_BATCH", "0", "Most operations that one request may list; `0` for no lists."),
+            setting(
+                "GRAPHQL_SCHEMA_CACHE_CAPACITY",
+                "100",
+                "Schemas that are kept: one per model and set of rights, those asked for least recently are dropped.",
+            ),
+        ],
+    ),
+    (
         "Imports and exports",
         &[
             setting("IMPORT_MAX_SIZE", "50mb", "Largest file that is imported."),
@@ -471,6 +492,7 @@ pub const OWN_PREFIXES: &[&str] = &[
     "EMAIL_",
     "FILES_",
     "FILE_METADATA_",
+    "GRAPHQL_",
     "HSTS_",
     "IMPORT_IP_",
     "IP_TRUST_",

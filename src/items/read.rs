@@ -62,12 +62,41 @@ impl ItemsService {
         selection: Selection,
         raw: &str,
     ) -> Result<JsonBytes> {
-        let key = PlanKey::of(ctx, collection, &selection, raw);
+        let key = PlanKey::of(ctx, collection, &selection, ["?", raw]);
+        self.read_kept(ctx, collection, selection, key, || {
+            query::parse::parse_string(raw, &self.settings.query)
+        })
+        .await
+    }
+
+    /// The same for a query that is asked for in other words: `name` says all that it depends on, beside the key of the item, and
+    /// `query` makes it where its plan is not known yet.
+    pub async fn read_named(
+        &self,
+        ctx: &Context,
+        collection: &str,
+        selection: Selection,
+        name: &str,
+        query: impl FnOnce() -> Result<Query>,
+    ) -> Result<JsonBytes> {
+        // No query string begins so.
+        let key = PlanKey::of(ctx, collection, &selection, ["\0", name]);
+        self.read_kept(ctx, collection, selection, key, query).await
+    }
+
+    async fn read_kept(
+        &self,
+        ctx: &Context,
+        collection: &str,
+        selection: Selection,
+        key: Option<PlanKey>,
+        query: impl FnOnce() -> Result<Query>,
+    ) -> Result<JsonBytes> {
         if let Some(compiled) = key.as_ref().and_then(|key| self.plans.kept.get(key)) {
             let statements = compiled.for_selection(self.database.dialect(), &selection)?;
             return self.database(ctx)?.read_json(&compiled.plan, &statements).await;
         }
-        let query = query::parse::parse_string(raw, &self.settings.query)?;
+        let query = query()?;
         if query.version.is_some() {
             return self.read_version(ctx, collection, selection, query).await;
         }
@@ -207,7 +236,7 @@ struct PlanKey {
     schema: u64,
     rules: u64,
     kind: Kind,
-    /// The collection and the query string.
+    /// The collection and the query string, or what stands for it.
     text: Box<str>,
 }
 
@@ -222,7 +251,7 @@ enum Kind {
 
 impl PlanKey {
     /// `None` for what is not kept: lists of keys, long texts, and texts with a credential in them.
-    fn of(ctx: &Context, collection: &str, selection: &Selection, raw: &str) -> Option<Self> {
+    fn of(ctx: &Context, collection: &str, selection: &Selection, [mark, raw]: [&str; 2]) -> Option<Self> {
         let kind = match selection {
             Selection::Query => Kind::Query,
             Selection::Key(_) => Kind::Key,
@@ -236,7 +265,7 @@ impl PlanKey {
         if raw.len() > LONGEST_KEPT || raw.contains("access_token") {
             return None;
         }
-        let text = [collection, "?", raw].concat().into();
+        let text = [collection, mark, raw].concat().into();
         Some(PlanKey { schema: ctx.schema.version, rules: ctx.rules.id(), kind, text })
     }
 }

@@ -44,6 +44,8 @@ pub struct Query {
     pub version_raw: bool,
     /// `export`: the format of a file to answer with, as named. Whoever answers looks at it; the rows are the same.
     pub export: Option<String>,
+    /// What an answer holds where it is told member by member; `fields`, `alias` and `aggregate` then say nothing.
+    pub members: Option<Members>,
 }
 
 /// A path of names, the last of which may be `*`.
@@ -77,6 +79,83 @@ pub struct DeepQuery {
     pub alias: IndexMap<String, String>,
     /// Relations one level further.
     pub deep: IndexMap<String, DeepQuery>,
+    /// What the items hold where it is told member by member.
+    pub members: Option<Vec<Member>>,
+}
+
+/// What an answer holds, told member by member. Its values are then [`Form::Typed`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Members {
+    /// Of each item.
+    Items(Vec<Member>),
+    /// Of each group of figures.
+    Figures(Vec<FigureMember>),
+}
+
+/// One member of the items of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    /// Name in the answer.
+    pub key: Arc<str>,
+    /// What stands there.
+    pub wanted: Wanted,
+}
+
+/// What is wanted of one member of an item.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wanted {
+    /// This JSON text, whatever the item holds.
+    Constant(Arc<str>),
+    /// A field without anything behind it, or a function of a field.
+    Value(String),
+    /// An object of its own, about the same item.
+    Object(Vec<Member>),
+    /// What a relation leads to.
+    Related {
+        /// The field.
+        field: String,
+        /// Which items, and what of them.
+        query: Box<DeepQuery>,
+    },
+    /// What a many-to-any leads to; null in collections that are not named.
+    RelatedAny {
+        /// The field.
+        field: String,
+        /// By collection.
+        queries: Vec<(String, DeepQuery)>,
+    },
+}
+
+/// One member of a group of figures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FigureMember {
+    /// Name in the answer.
+    pub key: Arc<str>,
+    /// What stands there.
+    pub wanted: WantedFigure,
+}
+
+/// What is wanted of one member of a group of figures.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WantedFigure {
+    /// This JSON text.
+    Constant(Arc<str>),
+    /// A figure: a function, and a field or `*`.
+    Figure(String, String),
+    /// What the group has in common, by the names of `groupBy`; null without groups.
+    Group,
+    /// An object of its own.
+    Object(Vec<FigureMember>),
+}
+
+/// How values are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As over REST: exact numbers, counts and sums are texts.
+    #[default]
+    Plain,
+    /// As their types in a GraphQL schema have it: what is a number there is one, and primary keys are texts.
+    Typed,
 }
 
 /// What to count beside the list.
@@ -142,6 +221,8 @@ pub struct Resolved {
     pub rules: RowRules,
     /// The query (not the rights) names who asks, or something names the moment, so that it serves this one request only.
     pub is_personal: bool,
+    /// How values are written.
+    pub form: Form,
 }
 
 /// What the caller may see of the collections that a query touches, where that is not everything.
@@ -220,6 +301,10 @@ pub struct ResolvedOutput {
 pub enum ResolvedValue {
     /// A value of the row.
     Target(Target),
+    /// This JSON text.
+    Constant(Arc<str>),
+    /// An object of its own, about the same row.
+    Object(Vec<ResolvedOutput>),
     /// A field shown as `**********` unless null.
     Concealed(FieldId),
     /// The item that a many-to-one points at, or null.
@@ -229,7 +314,8 @@ pub enum ResolvedValue {
         /// What is read there.
         read: Box<ResolvedRead>,
     },
-    /// The item that a many-to-any points at: read where the query names its collection, the bare key elsewhere.
+    /// The item that a many-to-any points at: read where the query names its collection; elsewhere the bare key, or null
+    /// where values are typed.
     ToAny {
         /// The many-to-any field.
         field: FieldId,
@@ -275,6 +361,8 @@ pub struct ResolvedAggregate {
     pub group_by: Vec<(Arc<str>, Target)>,
     /// What is computed, in order.
     pub figures: Vec<Figure>,
+    /// What each group of the answer holds, where the query tells it member by member; else one member per function.
+    pub output: Option<Vec<ResolvedFigure>>,
     /// What the query asks of the rows.
     pub filter: Option<Filter>,
     /// Order of the groups: by position in `group_by` or in `figures`.
@@ -285,6 +373,28 @@ pub struct ResolvedAggregate {
     pub offset: u64,
     /// What to count.
     pub meta: Meta,
+}
+
+/// One member of a group of figures.
+#[derive(Debug, Clone)]
+pub struct ResolvedFigure {
+    /// Name in the answer.
+    pub key: Arc<str>,
+    /// What stands there.
+    pub value: ResolvedFigureValue,
+}
+
+/// What a member of a group of figures is.
+#[derive(Debug, Clone)]
+pub enum ResolvedFigureValue {
+    /// This JSON text.
+    Constant(Arc<str>),
+    /// A figure.
+    Figure(Figure),
+    /// What the group has in common.
+    Group,
+    /// An object of its own.
+    Object(Vec<ResolvedFigure>),
 }
 
 /// One computed figure.
@@ -460,10 +570,14 @@ pub enum ValueFormat {
         /// Digits behind the point.
         scale: u8,
     },
+    /// As a JSON string, though by its type it is a number.
+    Quoted(ColumnType),
+    /// The number that this format would write as a text.
+    Bare(Box<ValueFormat>),
 }
 
 /// One member of an item.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputMember {
     /// The key as JSON with its colon, `"title":`, rendered once.
     pub rendered_key: Arc<[u8]>,
@@ -474,6 +588,10 @@ pub struct OutputMember {
 /// What follows the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MemberValue {
+    /// This JSON text.
+    Constant(Arc<[u8]>),
+    /// An object of its own, about the same row.
+    Object(Vec<OutputMember>),
     /// The value of this column.
     Column(usize),
     /// The item of this child node whose key is in this column, or null.
@@ -489,8 +607,10 @@ pub enum MemberValue {
         column: usize,
         /// Position in `columns` of the name of the collection.
         collection_column: usize,
-        /// Collection name to node; the flag says that keys of that collection are whole numbers.
+        /// Collections that may be named, with their nodes.
         nodes: Vec<AnyTarget>,
+        /// The bare key stands for items that no node reads; else null does.
+        shows_keys: bool,
     },
     /// The items of this child node that refer to the key in this column.
     ToMany {
@@ -603,9 +723,13 @@ pub enum AggregateValue {
         count: usize,
         /// Digits behind the point of the numbers.
         scale: u8,
+        /// As a number instead.
+        is_bare: bool,
     },
     /// An object, one member per field.
     Object(Vec<AggregateMember>),
+    /// This JSON text.
+    Constant(Arc<[u8]>),
 }
 
 /// Order of groups by one term.

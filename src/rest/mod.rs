@@ -7,6 +7,7 @@ mod assets;
 mod auth;
 mod explain;
 mod files;
+mod graphql;
 mod items;
 mod limits;
 mod ours;
@@ -32,6 +33,7 @@ use crate::auth::{Accounts, Authenticator, Client, Links, Mode};
 use crate::config::RateLimitsConfig;
 use crate::error::{Error, Result};
 use crate::files::Files;
+use crate::graphql::GraphQl;
 use crate::items::ItemsService;
 use crate::mail::Mailer;
 use crate::project::{Project, SchemaStore, System};
@@ -53,6 +55,8 @@ pub use specs::is_route;
 pub struct Api {
     /// Rows.
     pub items: Arc<ItemsService>,
+    /// GraphQL.
+    pub graphql: GraphQl,
     /// Files.
     pub files: Arc<Files>,
     /// Who is there.
@@ -185,6 +189,7 @@ impl Api {
             Route::Schema(route) => schema::answer(self, call, route).await,
             Route::Service(service) => system::answer(self, call, service).await,
             Route::Info => service::info(self, call).await,
+            Route::Graphql(route) => Box::pin(graphql::answer(self, call, route)).await,
             Route::Files(route) => files::answer(self, call, route).await,
             Route::Asset(id, name) => assets::answer(self, call, id, name).await,
             Route::Snapshot(route) => snapshot::answer(self, call, route).await,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::account::AccountRoute;
 use super::files::FilesRoute;
+use super::graphql::GraphqlRoute;
 use super::ours::OurRoute;
 use super::schema::SchemaRoute;
 use super::snapshot::SnapshotRoute;
@@ -31,6 +32,8 @@ pub(super) enum Route<'a> {
     Service(SystemService<'a>),
     /// `/files` and below.
     Files(FilesRoute<'a>),
+    /// `/graphql` and below.
+    Graphql(GraphqlRoute),
     /// `/assets/{id}`, perhaps with a name behind it.
     Asset(&'a str, Option<&'a str>),
     /// The model as a whole.
@@ -146,6 +149,7 @@ impl<'a> Route<'a> {
             {
                 Route::Account(route)
             }
+            [a, rest @ ..] if a == "graphql" => Route::Graphql(GraphqlRoute::find(rest)?),
             [a, rest @ ..] if a == "files" => Route::Files(FilesRoute::find(rest)?),
             [a, id] if a == "assets" => Route::Asset(id, None),
             [a, id, name] if a == "assets" => Route::Asset(id, Some(name)),
@@ -173,6 +177,9 @@ impl<'a> Route<'a> {
                 _ => return None,
             },
             [a, b, c] if a == "server" && b == "specs" && c == "oas" => Route::OpenApi,
+            [a, b, c, rest @ ..] if a == "server" && b == "specs" && c == "graphql" => {
+                Route::Graphql(GraphqlRoute::find_sdl(rest)?)
+            }
             [a] if a == "metrics" => Route::Metrics,
             [a, b] if a == "tablature" && b == "explain" => Route::Explain,
             path if let Some(route) = SnapshotRoute::find(path) => Route::Snapshot(route),
@@ -203,6 +210,7 @@ impl<'a> Route<'a> {
             Route::Account(route) => route.pattern(),
             Route::Schema(route) => route.pattern(),
             Route::Service(service) => service.pattern(),
+            Route::Graphql(route) => route.pattern(),
             Route::Files(route) => route.pattern(),
             Route::Asset(_, None) => "/assets/{id}",
             Route::Asset(_, Some(_)) => "/assets/{id}/{name}",
@@ -247,6 +255,7 @@ impl<'a> Route<'a> {
             Route::Ours(route) => route.methods(),
             Route::Schema(route) => route.methods(),
             Route::Service(service) => service.methods(),
+            Route::Graphql(route) => route.methods(),
             Route::Files(route) => route.methods(),
             Route::Snapshot(route) => route.methods(),
             Route::Transfer(route) => route.methods(),

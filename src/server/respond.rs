@@ -214,7 +214,9 @@ pub fn status(error: &Error) -> StatusCode {
         | Error::NotNullViolation { .. }
         | Error::ValueOutOfRange { .. }
         | Error::ValueTooLong { .. }
-        | Error::IllegalTransformation { .. } => StatusCode::BAD_REQUEST,
+        | Error::IllegalTransformation { .. }
+        | Error::GraphqlValidation { .. } => StatusCode::BAD_REQUEST,
+        Error::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Error::ContentTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         Error::InvalidCredentials | Error::InvalidOtp | Error::TokenExpired => StatusCode::UNAUTHORIZED,

@@ -340,6 +340,8 @@ fn read_type(format: &ValueFormat) -> ColumnType {
         ValueFormat::Typed(column_type) => column_type.clone(),
         ValueFormat::Concealed | ValueFormat::SumText { .. } => ColumnType::Text,
         ValueFormat::NumberText => ColumnType::BigInteger,
+        ValueFormat::Quoted(column_type) => column_type.clone(),
+        ValueFormat::Bare(format) => read_type(format),
     }
 }
 

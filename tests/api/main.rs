@@ -31,6 +31,7 @@ mod files_tenants;
 mod filters;
 mod filters_related;
 mod fuzz;
+mod graphql;
 mod history;
 mod idempotency;
 mod imports;

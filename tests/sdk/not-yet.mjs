@@ -13,7 +13,6 @@ export const notYet = {
     'updateDeploymentProjects', 'deleteDeployment', 'triggerDeployment', 'cancelDeployment',
     'readRegistryExtensions', 'readRegistryExtension', 'readRegistryAccount', 'installRegistryExtension',
     'reinstallRegistryExtension', 'uninstallRegistryExtension'),
-  ...of('GraphQL', 'readGraphqlSdl'),
   ...of('running flows', 'triggerFlow'),
   ...of('archives of files', 'downloadFilesZip', 'downloadFolderZip'),
   ...of('a running extension', 'updateExtension', 'deleteExtension'),

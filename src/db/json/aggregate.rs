@@ -54,7 +54,10 @@ fn object(
                 let format = &columns[*column].format;
                 value::write(row.cell(*column, value::read_type(format))?, format, out)?;
             }
-            AggregateValue::Average { sum, count, scale } => average(row, *sum, *count, *scale, out)?,
+            AggregateValue::Average { sum, count, scale, is_bare } => {
+                average(row, *sum, *count, *scale, *is_bare, out)?;
+            }
+            AggregateValue::Constant(text) => out.extend_from_slice(text),
             AggregateValue::Object(members) => object(row, columns, members, out)?,
         }
     }
@@ -62,7 +65,14 @@ fn object(
     Ok(())
 }
 
-fn average(row: &impl RowView, sum: usize, count: usize, scale: u8, out: &mut Vec<u8>) -> Result<()> {
+fn average(
+    row: &impl RowView,
+    sum: usize,
+    count: usize,
+    scale: u8,
+    is_bare: bool,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let Cell::Int(count) = row.cell(count, &ColumnType::BigInteger)? else {
         return Err(Error::internal(anyhow::anyhow!("a count is no number")));
     };
@@ -77,6 +87,7 @@ fn average(row: &impl RowView, sum: usize, count: usize, scale: u8, out: &mut Ve
         _ => None,
     };
     match mean {
+        Some(mean) if is_bare => out.extend_from_slice(mean.as_bytes()),
         Some(mean) => value::write_text(&mean, out),
         None => out.extend_from_slice(b"null"),
     }

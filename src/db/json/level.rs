@@ -10,7 +10,7 @@ use super::super::cell::{Cell, RowView};
 use super::value;
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
-use crate::query::{AnyTarget, MemberValue, ReadNode, ReadPlan, ValueFormat};
+use crate::query::{AnyTarget, MemberValue, OutputMember, ReadNode, ReadPlan, ValueFormat};
 use crate::schema::ColumnType;
 
 /// Marks the absence of a slot, a row or a successor.
@@ -244,7 +244,7 @@ impl<'p> LevelWriter<'p> {
         }
         match self.node.bare {
             Some(column) => self.column(row, column),
-            None => self.object(row),
+            None => self.object(row, &self.node.output),
         }
     }
 
@@ -265,16 +265,17 @@ impl<'p> LevelWriter<'p> {
         value::write(cell, &self.node.columns[column].format, &mut self.level.bytes)
     }
 
-    fn object(&mut self, row: &impl RowView) -> Result<()> {
-        let node = self.node;
+    fn object(&mut self, row: &impl RowView, members: &'p [OutputMember]) -> Result<()> {
         self.level.bytes.push(b'{');
-        for (position, member) in node.output.iter().enumerate() {
+        for (position, member) in members.iter().enumerate() {
             if position > 0 {
                 self.level.bytes.push(b',');
             }
             self.level.bytes.extend_from_slice(&member.rendered_key);
             match &member.value {
                 MemberValue::Column(column) => self.column(row, *column)?,
+                MemberValue::Constant(text) => self.level.bytes.extend_from_slice(text),
+                MemberValue::Object(members) => self.object(row, members)?,
                 MemberValue::ToOne { column, node } | MemberValue::ToMany { column, node } => {
                     let slot = match Key::of(row.cell(*column, self.read_types[*column])?)? {
                         Some(key) if self.is_named_by_text(*node) => self.below[*node].slot(key.into_text()),
@@ -283,8 +284,8 @@ impl<'p> LevelWriter<'p> {
                     };
                     self.gap(*node, slot);
                 }
-                MemberValue::ToAny { column, collection_column, nodes } => {
-                    self.any(row, *column, *collection_column, nodes)?;
+                MemberValue::ToAny { column, collection_column, nodes, shows_keys } => {
+                    self.any(row, (*column, *collection_column), nodes, *shows_keys)?;
                 }
             }
         }
@@ -304,9 +305,9 @@ impl<'p> LevelWriter<'p> {
     fn any(
         &mut self,
         row: &impl RowView,
-        column: usize,
-        collection_column: usize,
+        (column, collection_column): (usize, usize),
         targets: &[AnyTarget],
+        shows_keys: bool,
     ) -> Result<()> {
         let key = row.cell(column, &ColumnType::Text)?;
         let collection = row.cell(collection_column, &ColumnType::Text)?;
@@ -314,6 +315,10 @@ impl<'p> LevelWriter<'p> {
             Cell::Text(name) => targets.iter().find(|target| &*target.collection == name),
             _ => None,
         };
+        if !shows_keys && target.is_none_or(|target| target.node.is_none()) {
+            self.level.bytes.extend_from_slice(b"null");
+            return Ok(());
+        }
         let (Cell::Text(text), Some(target)) = (key, target) else {
             return value::write(key, &ValueFormat::Typed(ColumnType::Text), &mut self.level.bytes);
         };

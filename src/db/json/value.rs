@@ -18,6 +18,8 @@ pub(in crate::db) fn read_type(format: &ValueFormat) -> &ColumnType {
         ValueFormat::Concealed => &ColumnType::Text,
         ValueFormat::NumberText => &ColumnType::BigInteger,
         ValueFormat::SumText { .. } => &ColumnType::Text,
+        ValueFormat::Quoted(column_type) => column_type,
+        ValueFormat::Bare(format) => read_type(format),
     }
 }
 
@@ -35,6 +37,25 @@ pub(in crate::db) fn write(cell: Cell<'_>, format: &ValueFormat, out: &mut Vec<u
         }
         ValueFormat::NumberText => quoted(out, |out| cell.write_text(&ColumnType::BigInteger, out)),
         ValueFormat::SumText { scale } => quoted(out, |out| write_sum(cell, *scale, out)),
+        ValueFormat::Quoted(column_type) => quoted(out, |out| cell.write_text(column_type, out)),
+        ValueFormat::Bare(format) => {
+            let start = out.len();
+            write(cell, format, out)?;
+            bare(out, start);
+            Ok(())
+        }
+    }
+}
+
+/// Takes the quotes from the number at `start`. A text that is none (tables of others may hold `NaN`) keeps them.
+fn bare(out: &mut Vec<u8>, start: usize) {
+    let is_number =
+        out[start..].strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).is_some_and(|text| {
+            text.first() != Some(&b'.') && text.iter().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'.'))
+        });
+    if is_number {
+        out.pop();
+        out.remove(start);
     }
 }
 
@@ -196,6 +217,11 @@ mod tests {
         check(Cell::Bytes(&[1, 2]), ValueFormat::Typed(Binary), "\"AQI=\"");
         check(Cell::Text("secret"), ValueFormat::Concealed, "\"**********\"");
         check(Cell::Int(12), ValueFormat::NumberText, "\"12\"");
+        let bare = |format| ValueFormat::Bare(Box::new(format));
+        check(Cell::Int(12), bare(ValueFormat::NumberText), "12");
+        check(Cell::Int(-350), bare(ValueFormat::Typed(Decimal { precision: 10, scale: 2 })), "-3.50");
+        check(Cell::Text("NaN"), bare(ValueFormat::Typed(Decimal { precision: 10, scale: 2 })), "\"NaN\"");
+        check(Cell::Int(7), ValueFormat::Quoted(Integer), "\"7\"");
         check(Cell::Text("131250"), ValueFormat::SumText { scale: 2 }, "\"1312.50\"");
         check(Cell::Text("1312.50"), ValueFormat::SumText { scale: 2 }, "\"1312.50\"");
         check(Cell::Int(0), ValueFormat::Typed(Timestamp), "\"1970-01-01T00:00:00.000Z\"");

@@ -1,14 +1,15 @@
 //! Plans of figures.
 
-use super::{counts, format, rendered_key};
+use super::{counts, format, number, rendered_key};
 use crate::query::{
     AggregateColumn, AggregateExpr, AggregateFunction, AggregateMember, AggregatePlan, AggregateSort,
-    AggregateValue, Figure, GroupTerm, KeySelection, ResolvedAggregate, RowRules, ValueFormat,
+    AggregateValue, Figure, Form, GroupTerm, KeySelection, ResolvedAggregate, ResolvedFigure,
+    ResolvedFigureValue, RowRules, ValueFormat,
 };
 use crate::schema::{ColumnType, Schema};
 
 /// Plans figures about the rows of a collection.
-pub fn plan(schema: &Schema, aggregate: ResolvedAggregate, rules: RowRules) -> AggregatePlan {
+pub fn plan(schema: &Schema, aggregate: ResolvedAggregate, rules: RowRules, form: Form) -> AggregatePlan {
     let collection = aggregate.collection;
     let (total_count, filter_count) =
         counts(aggregate.meta, collection, aggregate.filter.clone(), KeySelection::Any);
@@ -19,16 +20,25 @@ pub fn plan(schema: &Schema, aggregate: ResolvedAggregate, rules: RowRules) -> A
         output.push(AggregateMember { rendered_key: rendered_key(key), value });
         columns.push(AggregateColumn {
             value: AggregateExpr::Group(target.clone()),
-            format: format(schema, collection, target),
+            // What a group has in common is any JSON, and as over REST.
+            format: format(schema, collection, target, Form::Plain),
         });
     }
-    let mut figures = Figures { schema, aggregate: &aggregate, columns };
-    let mut functions: Vec<AggregateFunction> = Vec::new();
-    for figure in &aggregate.figures {
-        if !functions.contains(&figure.function) {
-            functions.push(figure.function);
-            let value = figures.function(figure.function);
-            output.push(AggregateMember { rendered_key: rendered_key(figure.function.name()), value });
+    let mut figures = Figures { schema, aggregate: &aggregate, form, columns };
+    if let Some(told) = &aggregate.output {
+        let group = std::mem::take(&mut output);
+        output = figures.told(told, &group);
+        if figures.columns.is_empty() {
+            aggregate.figures.iter().for_each(|figure| drop(figures.figure(figure)));
+        }
+    } else {
+        let mut functions: Vec<AggregateFunction> = Vec::new();
+        for figure in &aggregate.figures {
+            if !functions.contains(&figure.function) {
+                functions.push(figure.function);
+                let value = figures.function(figure.function);
+                output.push(AggregateMember { rendered_key: rendered_key(figure.function.name()), value });
+            }
         }
     }
     let columns = figures.columns;
@@ -61,10 +71,28 @@ pub fn plan(schema: &Schema, aggregate: ResolvedAggregate, rules: RowRules) -> A
 struct Figures<'a> {
     schema: &'a Schema,
     aggregate: &'a ResolvedAggregate,
+    form: Form,
     columns: Vec<AggregateColumn>,
 }
 
 impl Figures<'_> {
+    /// The members of a group, as they are told.
+    fn told(&mut self, members: &[ResolvedFigure], group: &[AggregateMember]) -> Vec<AggregateMember> {
+        let planned = |member: &ResolvedFigure| {
+            let value = match &member.value {
+                ResolvedFigureValue::Constant(text) => AggregateValue::Constant(text.as_bytes().into()),
+                ResolvedFigureValue::Figure(figure) => self.figure(figure),
+                ResolvedFigureValue::Group if group.is_empty() => {
+                    AggregateValue::Constant(b"null".as_slice().into())
+                }
+                ResolvedFigureValue::Group => AggregateValue::Object(group.to_vec()),
+                ResolvedFigureValue::Object(members) => AggregateValue::Object(self.told(members, group)),
+            };
+            AggregateMember { rendered_key: rendered_key(&member.key), value }
+        };
+        members.iter().map(planned).collect()
+    }
+
     /// All figures of one function: an object by field, or the bare figure where whole rows are counted.
     fn function(&mut self, function: AggregateFunction) -> AggregateValue {
         let aggregate = self.aggregate;
@@ -92,8 +120,15 @@ impl Figures<'_> {
             let column = self.schema.field(self.aggregate.collection, field).column.as_ref()?;
             Some(column.column_type.clone())
         });
-        let typed = || column_type.clone().map_or(ValueFormat::NumberText, ValueFormat::Typed);
-        let sum_text = |scale| ValueFormat::SumText { scale };
+        let form = self.form;
+        let typed = || {
+            let format = column_type.clone().map_or(ValueFormat::NumberText, ValueFormat::Typed);
+            let is_text = matches!(column_type, Some(ColumnType::BigInteger | ColumnType::Decimal { .. }));
+            if is_text { number(format, form) } else { format }
+        };
+        let sum_text = |scale| number(ValueFormat::SumText { scale }, form);
+        let count = || number(ValueFormat::NumberText, form);
+        let is_bare = form == Form::Typed;
         // Exact numbers have a scale; floating point ones do not.
         let scale = match column_type {
             Some(ColumnType::Decimal { scale, .. }) => Some(scale),
@@ -103,7 +138,7 @@ impl Figures<'_> {
         let function = figure.function;
         match (function, scale) {
             (F::Count | F::CountDistinct | F::CountAll, _) => {
-                AggregateValue::Column(self.column(function, figure, ValueFormat::NumberText))
+                AggregateValue::Column(self.column(function, figure, count()))
             }
             (F::Min | F::Max, _) | (F::Sum | F::SumDistinct | F::Avg | F::AvgDistinct, None) => {
                 AggregateValue::Column(self.column(function, figure, typed()))
@@ -113,13 +148,15 @@ impl Figures<'_> {
             }
             (F::Avg, Some(scale)) => AggregateValue::Average {
                 sum: self.column(F::Sum, figure, sum_text(scale)),
-                count: self.column(F::Count, figure, ValueFormat::NumberText),
+                count: self.column(F::Count, figure, count()),
                 scale,
+                is_bare,
             },
             (F::AvgDistinct, Some(scale)) => AggregateValue::Average {
                 sum: self.column(F::SumDistinct, figure, sum_text(scale)),
-                count: self.column(F::CountDistinct, figure, ValueFormat::NumberText),
+                count: self.column(F::CountDistinct, figure, count()),
                 scale,
+                is_bare,
             },
         }
     }

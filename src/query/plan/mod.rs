@@ -8,17 +8,18 @@ mod read;
 
 use std::sync::Arc;
 
-use super::{KeySelection, Meta, Plan, Resolved, ResolvedQuery, ValueFormat};
+use super::{Form, KeySelection, Meta, Plan, Resolved, ResolvedQuery, ValueFormat};
 use crate::filter::{Filter, Target};
 use crate::query::CountPlan;
-use crate::schema::{CollectionId, Schema};
+use crate::schema::{CollectionId, ColumnType, Schema};
 
 /// Plans a resolved query.
 pub fn plan(schema: &Schema, resolved: Resolved) -> Plan {
-    match resolved.query {
-        ResolvedQuery::Items(read) => Plan::Items(read::plan(schema, read, resolved.rules)),
+    let Resolved { query, rules, form, .. } = resolved;
+    match query {
+        ResolvedQuery::Items(read) => Plan::Items(read::plan(schema, read, rules, form)),
         ResolvedQuery::Aggregate(aggregate) => {
-            Plan::Aggregate(aggregate::plan(schema, aggregate, resolved.rules))
+            Plan::Aggregate(aggregate::plan(schema, aggregate, rules, form))
         }
     }
 }
@@ -37,13 +38,26 @@ fn counts(
 }
 
 /// How a value of the row is written.
-fn format(schema: &Schema, collection: CollectionId, target: &Target) -> ValueFormat {
-    match target {
-        Target::Field(id) => match &schema.field(collection, *id).column {
-            Some(column) => ValueFormat::Typed(column.column_type.clone()),
-            None => ValueFormat::NumberText,
-        },
-        Target::Function(..) | Target::Count(_) => ValueFormat::NumberText,
+fn format(schema: &Schema, collection: CollectionId, target: &Target, form: Form) -> ValueFormat {
+    let Target::Field(id) = target else { return number(ValueFormat::NumberText, form) };
+    let Some(column) = &schema.field(collection, *id).column else {
+        return number(ValueFormat::NumberText, form);
+    };
+    let is_key = schema.collection(collection).primary_key.contains(id);
+    match (form, &column.column_type) {
+        (Form::Typed, whole @ ColumnType::Integer) if is_key => ValueFormat::Quoted(whole.clone()),
+        (Form::Typed, exact @ ColumnType::Decimal { .. }) if !is_key => {
+            number(ValueFormat::Typed(exact.clone()), form)
+        }
+        (_, column_type) => ValueFormat::Typed(column_type.clone()),
+    }
+}
+
+/// A number that REST writes as a text.
+fn number(text: ValueFormat, form: Form) -> ValueFormat {
+    match form {
+        Form::Plain => text,
+        Form::Typed => ValueFormat::Bare(Box::new(text)),
     }
 }
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use super::{counts, defaults, format, rendered_key};
 use crate::filter::{Filter, Target};
 use crate::query::{
-    AnyLink, AnyTarget, CursorPlan, Document, Link, MemberValue, OutputMember, ReadColumn, ReadNode,
-    ReadPlan, ResolvedRead, ResolvedValue, RowRules, ValueFormat,
+    AnyLink, AnyTarget, CursorPlan, Document, Form, Link, MemberValue, OutputMember, ReadColumn, ReadNode,
+    ReadPlan, ResolvedOutput, ResolvedRead, ResolvedValue, RowRules, ValueFormat,
 };
 use crate::schema::{CollectionId, ColumnType, FieldId, FieldKind, Schema};
 
 /// Plans a read of items.
-pub fn plan(schema: &Schema, read: ResolvedRead, rules: RowRules) -> ReadPlan {
+pub fn plan(schema: &Schema, read: ResolvedRead, rules: RowRules, form: Form) -> ReadPlan {
     let (total_count, filter_count) =
         counts(read.meta, read.collection, read.filter.clone(), read.selection.clone());
     let document = read.document;
-    let mut builder = Builder { schema, rules: &rules, nodes: Vec::new() };
+    let mut builder = Builder { schema, rules: &rules, form, nodes: Vec::new() };
     builder.node(read, None);
     let nodes = builder.nodes;
     ReadPlan { document, nodes, rules, total_count, filter_count }
@@ -24,6 +24,7 @@ pub fn plan(schema: &Schema, read: ResolvedRead, rules: RowRules) -> ReadPlan {
 struct Builder<'a> {
     schema: &'a Schema,
     rules: &'a RowRules,
+    form: Form,
     nodes: Vec<ReadNode>,
 }
 
@@ -39,6 +40,7 @@ struct Parent {
 struct Columns<'a> {
     schema: &'a Schema,
     rules: &'a RowRules,
+    form: Form,
     collection: CollectionId,
     columns: Vec<ReadColumn>,
 }
@@ -63,7 +65,7 @@ impl Columns<'_> {
 
     /// A value that is seen where this field may be seen.
     fn behind(&mut self, field: FieldId, target: Target) -> usize {
-        let format = format(self.schema, self.collection, &target);
+        let format = format(self.schema, self.collection, &target, self.form);
         let gate = self.rules.gate(self.collection, field);
         self.add(target, format, gate)
     }
@@ -71,7 +73,7 @@ impl Columns<'_> {
     /// A value that only holds levels together.
     fn structural(&mut self, field: FieldId) -> usize {
         let target = Target::Field(field);
-        let format = format(self.schema, self.collection, &target);
+        let format = format(self.schema, self.collection, &target, self.form);
         self.add(target, format, None)
     }
 }
@@ -83,10 +85,12 @@ impl Builder<'_> {
         let schema = self.schema;
         let collection = read.collection;
         let defaults = (read.document == Document::Singleton)
-            .then(|| defaults::singleton(schema, collection, &read.output));
-        let mut columns = Columns { schema, rules: self.rules, collection, columns: Vec::new() };
+            .then(|| defaults::singleton(schema, collection, &read.output, self.form));
+        let mut columns =
+            Columns { schema, rules: self.rules, form: self.form, collection, columns: Vec::new() };
         let key = schema.collection(collection).key();
-        let bare = key.filter(|_| read.output.is_empty()).map(|key| columns.value(Target::Field(key)));
+        let is_bare = read.output.is_empty() && self.form == Form::Plain;
+        let bare = key.filter(|_| is_bare).map(|key| columns.value(Target::Field(key)));
         let link = parent.map(|parent| Link {
             parent: parent.node,
             field: parent.field,
@@ -118,16 +122,26 @@ impl Builder<'_> {
             cursor,
             defaults,
         });
-        let mut output = Vec::with_capacity(read.output.len());
-        for member in read.output {
-            if let Some(value) = self.member(position, &mut columns, member.value) {
-                output.push(OutputMember { rendered_key: rendered_key(&member.key), value });
-            }
-        }
+        let output = self.members(position, &mut columns, read.output);
         let node = &mut self.nodes[position];
         node.columns = columns.columns;
         node.output = output;
         position
+    }
+
+    fn members(
+        &mut self,
+        position: usize,
+        columns: &mut Columns<'_>,
+        members: Vec<ResolvedOutput>,
+    ) -> Vec<OutputMember> {
+        let mut output = Vec::with_capacity(members.len());
+        for member in members {
+            if let Some(value) = self.member(position, columns, member.value) {
+                output.push(OutputMember { rendered_key: rendered_key(&member.key), value });
+            }
+        }
+        output
     }
 
     /// `None` where the other side has no single key to refer to, which only tables that we did not make can lack.
@@ -140,6 +154,8 @@ impl Builder<'_> {
         let schema = self.schema;
         let collection = columns.collection;
         Some(match value {
+            ResolvedValue::Constant(text) => MemberValue::Constant(text.as_bytes().into()),
+            ResolvedValue::Object(members) => MemberValue::Object(self.members(position, columns, members)),
             ResolvedValue::Target(target) => MemberValue::Column(columns.value(target)),
             ResolvedValue::Concealed(field) => {
                 let gate = self.rules.gate(collection, field);
@@ -174,7 +190,8 @@ impl Builder<'_> {
                         Some(AnyTarget { collection: found.name.clone(), node, key_type })
                     })
                     .collect();
-                MemberValue::ToAny { column, collection_column, nodes }
+                let shows_keys = self.form == Form::Plain;
+                MemberValue::ToAny { column, collection_column, nodes, shows_keys }
             }
             ResolvedValue::ToMany { field, read } | ResolvedValue::ToManyKeys { field, read } => {
                 let FieldKind::OneToMany { related, related_field, .. } =

@@ -6,7 +6,10 @@ use super::{Level, Resolver};
 use crate::error::{Error, Result};
 use crate::filter::Target;
 use crate::filter::names::{self, Name};
-use crate::query::{AggregateFunction, Figure, GroupSort, GroupTerm, Query, ResolvedAggregate, SortPath};
+use crate::query::{
+    AggregateFunction, Figure, FigureMember, GroupSort, GroupTerm, Members, Query, ResolvedAggregate,
+    ResolvedFigure, ResolvedFigureValue, SortPath, WantedFigure,
+};
 use crate::schema::{CollectionId, ColumnType, FieldKind};
 
 impl AggregateFunction {
@@ -79,6 +82,14 @@ impl Resolver<'_> {
                 }
             }
         }
+        let output = match &query.members {
+            Some(Members::Figures(members)) => Some(self.told(collection, members, &mut figures)?),
+            Some(Members::Items(_)) | None => None,
+        };
+        if figures.is_empty() && group_by.is_empty() {
+            // Something has to be selected, also where nothing of it is shown.
+            figures.push(Figure { function: AggregateFunction::CountAll, field: None });
+        }
         let level = Level::of_query(query);
         let is_grouped = !group_by.is_empty();
         let sort =
@@ -88,6 +99,7 @@ impl Resolver<'_> {
             collection,
             group_by,
             figures,
+            output,
             filter: self.filter(collection, &level)?,
             sort,
             // Without groups there is one row, which a limit for items does not mean.
@@ -95,6 +107,33 @@ impl Resolver<'_> {
             offset: if is_grouped { window.offset } else { 0 },
             meta: query.meta,
         })
+    }
+
+    /// What groups hold, where that is told member by member; figures are gathered on the way.
+    fn told(
+        &self,
+        collection: CollectionId,
+        members: &[FigureMember],
+        figures: &mut Vec<Figure>,
+    ) -> Result<Vec<ResolvedFigure>> {
+        let resolved = |member: &FigureMember| {
+            let value = match &member.wanted {
+                WantedFigure::Constant(text) => ResolvedFigureValue::Constant(text.clone()),
+                WantedFigure::Group => ResolvedFigureValue::Group,
+                WantedFigure::Object(members) => {
+                    ResolvedFigureValue::Object(self.told(collection, members, figures)?)
+                }
+                WantedFigure::Figure(function, field) => {
+                    let figure = self.figure(collection, AggregateFunction::parse(function)?, field)?;
+                    if !figures.contains(&figure) {
+                        figures.push(figure.clone());
+                    }
+                    ResolvedFigureValue::Figure(figure)
+                }
+            };
+            Ok(ResolvedFigure { key: member.key.clone(), value })
+        };
+        members.iter().map(resolved).collect()
     }
 
     fn group(&mut self, collection: CollectionId, name: &str) -> Result<(Arc<str>, Target)> {

@@ -27,7 +27,7 @@ struct Below<'q> {
 }
 
 /// What stands behind a key of an answer.
-enum Source<'a> {
+pub(super) enum Source<'a> {
     Field(FieldId, &'a Field),
     Function(Target, String),
 }
@@ -43,6 +43,9 @@ impl<'a> Resolver<'a> {
     where
         'a: 'q,
     {
+        if let Some(members) = level.members {
+            return self.members(collection, members);
+        }
         self.check_deep(collection, level)?;
         let wishes = self.wishes(collection, paths, level);
         let mut output = Vec::with_capacity(wishes.len());
@@ -183,7 +186,7 @@ impl<'a> Resolver<'a> {
         Ok(value.map(|value| ResolvedOutput { key: key.into(), value }))
     }
 
-    fn source(&self, collection: CollectionId, name: &str) -> Result<Source<'a>> {
+    pub(super) fn source(&self, collection: CollectionId, name: &str) -> Result<Source<'a>> {
         Ok(match Name::parse(name) {
             Name::Function { function, field } => {
                 let target = names::function(&self.env, collection, function, field)?;
@@ -197,7 +200,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// A collection that may not be read at all hides the member, as in the public API.
-    fn follow_one<'q>(
+    pub(super) fn follow_one<'q>(
         &mut self,
         related: CollectionId,
         paths: &[&'q [String]],
@@ -288,8 +291,19 @@ impl<'a> Resolver<'a> {
             let paths: Vec<&[String]> = wish.below.iter().map(|below| below.path).collect();
             self.output(related, &paths, level)?
         };
+        self.listed(related, sort, output, level).map(Some)
+    }
+
+    /// The items of a one-to-many, with what they hold.
+    pub(super) fn listed(
+        &mut self,
+        related: CollectionId,
+        sort: Option<FieldId>,
+        output: Vec<ResolvedOutput>,
+        level: &Level<'_>,
+    ) -> Result<ResolvedRead> {
         let window = self.window(level);
-        Ok(Some(ResolvedRead {
+        Ok(ResolvedRead {
             collection: related,
             document: Document::List,
             selection: KeySelection::Any,
@@ -300,7 +314,7 @@ impl<'a> Resolver<'a> {
             offset: window.offset,
             meta: Meta::default(),
             continuation: None,
-        }))
+        })
     }
 
     /// Every relation that `deep` names must be there, so that a misspelt one is noticed.

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod fields;
+mod members;
 mod order;
 mod search;
 mod window;
@@ -18,8 +19,8 @@ use serde_json::Value;
 
 use super::cursor::{self, Continuation};
 use super::{
-    DeepQuery, Document, KeySelection, Meta, Query, QueryLimits, Resolved, ResolvedQuery, ResolvedRead,
-    RowRules, Selection, Sort, SortPath,
+    DeepQuery, Document, Form, KeySelection, Member, Members, Meta, Query, QueryLimits, Resolved,
+    ResolvedQuery, ResolvedRead, RowRules, Selection, Sort, SortPath,
 };
 use crate::access::{Action, CollectionRules, Context, FieldRules};
 use crate::error::{Error, Result};
@@ -53,6 +54,7 @@ pub fn resolve(
     if !rights.is_open(id) || ctx.schema.collection(id).fields().next().is_none() {
         return Err(Error::Forbidden);
     }
+    let form = if query.members.is_some() { Form::Typed } else { Form::Plain };
     let query = resolver.root(id, selection, query)?;
     let found = resolver.found;
     let rules = rights.row_rules(&found.touched);
@@ -62,6 +64,7 @@ pub fn resolve(
         query,
         rules,
         is_personal: is_page || found.is_personal || rights.is_momentary(&found.touched),
+        form,
     })
 }
 
@@ -122,6 +125,7 @@ struct Level<'q> {
     page: Option<u64>,
     deep: Option<&'q IndexMap<String, DeepQuery>>,
     alias: Option<&'q IndexMap<String, String>>,
+    members: Option<&'q [Member]>,
 }
 
 impl<'q> Level<'q> {
@@ -134,6 +138,7 @@ impl<'q> Level<'q> {
         page: None,
         deep: None,
         alias: None,
+        members: None,
     };
 
     fn of_query(query: &'q Query) -> Self {
@@ -146,6 +151,10 @@ impl<'q> Level<'q> {
             page: query.page,
             deep: Some(&query.deep),
             alias: Some(&query.alias),
+            members: match &query.members {
+                Some(Members::Items(members)) => Some(members),
+                Some(Members::Figures(_)) | None => None,
+            },
         }
     }
 
@@ -159,6 +168,7 @@ impl<'q> Level<'q> {
             page: query.page,
             deep: Some(&query.deep),
             alias: Some(&query.alias),
+            members: query.members.as_deref(),
         }
     }
 
@@ -189,7 +199,11 @@ impl<'a> Resolver<'a> {
         query: &Query,
     ) -> Result<ResolvedQuery> {
         self.touch(collection)?;
-        let wants_figures = !query.aggregate.is_empty() || !query.group_by.is_empty();
+        let wants_figures = match &query.members {
+            Some(Members::Figures(_)) => true,
+            Some(Members::Items(_)) => false,
+            None => !query.aggregate.is_empty() || !query.group_by.is_empty(),
+        };
         if wants_figures && *selection == Selection::Query {
             return self.aggregate(collection, query).map(ResolvedQuery::Aggregate);
         }

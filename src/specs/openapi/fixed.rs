@@ -17,6 +17,7 @@ use crate::yaml::{self, Node};
 const FILES: &[(&str, &str)] = &[
     ("fixed/auth.yaml", include_str!("fixed/auth.yaml")),
     ("fixed/files.yaml", include_str!("fixed/files.yaml")),
+    ("fixed/graphql.yaml", include_str!("fixed/graphql.yaml")),
     ("fixed/schema.yaml", include_str!("fixed/schema.yaml")),
     ("fixed/server.yaml", include_str!("fixed/server.yaml")),
     ("fixed/shares.yaml", include_str!("fixed/shares.yaml")),
