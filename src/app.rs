@@ -105,6 +105,9 @@ impl App {
             }
             _ => None,
         };
+        let graphql =
+            GraphQl::new(items.clone(), query_limits(&config.limits), config.graphql.clone(), |_, _, _| {});
+        let graphql = Arc::new(graphql);
         let realtime = config.sockets.clone().map(|sockets| {
             let desk = Desk {
                 items: items.clone(),
@@ -121,8 +124,6 @@ impl App {
             };
             Realtime::start(desk, others)
         });
-        let graphql =
-            GraphQl::new(items.clone(), query_limits(&config.limits), config.graphql.clone(), |_, _, _| {});
         let api = Arc::new(Api {
             items,
             graphql,

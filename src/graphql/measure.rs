@@ -240,8 +240,8 @@ mod tests {
     #[test]
     fn depth_aliases_directives() {
         let deep = |levels: usize| format!("{{ r {} x {} }}", "{ a".repeat(levels), "}".repeat(levels));
-        assert_eq!(refusal(&deep(9)), None);
-        assert!(refusal(&deep(10)).is_some_and(|text| text.contains("MAX_RELATIONAL_DEPTH")));
+        assert_eq!(refusal(&deep(10)), None);
+        assert!(refusal(&deep(11)).is_some_and(|text| text.contains("MAX_RELATIONAL_DEPTH")));
         let aliases: String = (0..31).map(|n| format!("a{n}: b ")).collect();
         assert!(refusal(&format!("{{ r {{ {aliases} }} }}")).is_some_and(|text| text.contains("ALIASES")));
         let directives = "@skip(if: true) ".repeat(51);

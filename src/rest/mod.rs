@@ -56,7 +56,7 @@ pub struct Api {
     /// Rows.
     pub items: Arc<ItemsService>,
     /// GraphQL.
-    pub graphql: GraphQl,
+    pub graphql: Arc<GraphQl>,
     /// Files.
     pub files: Arc<Files>,
     /// Who is there.

@@ -71,7 +71,7 @@ async fn items_have_the_types_of_the_schema() {
             json!({
                 "samples_by_id": {
                     "local_func": { "year": 2024, "m": 1, "__typename": "datetime_functions", "hour": 10 },
-                    "shape_func": { "count": 2 },
+                    "shape_func": { "count": 0 },
                 },
                 "articles_by_id": { "topics_func": { "count": 2 } },
             }),
@@ -293,7 +293,7 @@ async fn figures() {
             admin,
             "{ articles_aggregated(groupBy: [\"year(day)\"]) { group } none: articles_aggregated { __typename } }",
             json!({
-                "articles_aggregated": [{ "group": { "day_year": 2023 } }],
+                "articles_aggregated": [{ "group": { "day_year": "2023" } }],
                 "none": [{ "__typename": "articles_aggregated" }],
             }),
         )
