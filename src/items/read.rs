@@ -117,7 +117,7 @@ impl ItemsService {
         collection: &str,
         raw: &str,
     ) -> Result<(Option<Arc<Compiled>>, Option<Query>)> {
-        let name = PlanKey::named(ctx, collection, Kind::Answer, raw);
+        let name = PlanKey::named(ctx, collection, Kind::Answer, ["?", raw]);
         if let Some(kept) = name.as_ref().and_then(|name| self.plans.kept.get(name)) {
             return Ok((Some(kept), None));
         }
@@ -258,10 +258,10 @@ impl PlanKey {
             Selection::Singleton => Kind::Singleton,
             Selection::Keys(_) => return None,
         };
-        PlanKey::named(ctx, collection, kind, raw)
+        PlanKey::named(ctx, collection, kind, [mark, raw])
     }
 
-    fn named(ctx: &Context, collection: &str, kind: Kind, raw: &str) -> Option<Self> {
+    fn named(ctx: &Context, collection: &str, kind: Kind, [mark, raw]: [&str; 2]) -> Option<Self> {
         if raw.len() > LONGEST_KEPT || raw.contains("access_token") {
             return None;
         }
