@@ -44,6 +44,8 @@ impl Authenticator {
         bearers: &[(Option<&str>, Client<'_>)],
         now: Timestamp,
     ) -> Result<Vec<Result<(Arc<Accountability>, Arc<AccessRules>)>>> {
+        // Another node may have changed it since it was read.
+        self.directories.forget();
         let directory = self.directory(schema).await?;
         let claims: Vec<Claim> = bearers.iter().map(|(token, _)| self.claim(*token)).collect();
         let sessions = self.sessions_of_claims(schema, &claims).await?;

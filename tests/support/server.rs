@@ -188,10 +188,12 @@ pub fn settings(database: &Database) -> BTreeMap<String, String> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// The binary under test with these settings and nothing else from the environment, in this directory.
+/// The binary under test (another build of it where `TABLATURE_BINARY` names one) with these settings and nothing else from the
+/// environment, in this directory.
 pub fn binary(dir: &Path, settings: &BTreeMap<String, String>) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_tablature")]);
+    let binary = std::env::var_os("TABLATURE_BINARY").unwrap_or(env!("CARGO_BIN_EXE_tablature").into());
+    command.args(["--pdeathsig", "KILL", "--"]).arg(binary);
     command.current_dir(dir).env_clear();
     for name in ["PATH", "HOME", "TMPDIR"] {
         if let Ok(value) = std::env::var(name) {
