@@ -113,6 +113,7 @@ impl App {
                 items: items.clone(),
                 auth: auth.clone(),
                 schemas: schemas.clone(),
+                graphql: graphql.clone(),
                 events: events.clone(),
                 limits: query_limits(&config.limits),
                 json: JsonLimits {

@@ -39,6 +39,14 @@ enum Part {
 }
 
 impl GraphQl {
+    /// Whether a request is for a subscription. Fails with `GraphqlValidation` for what does not fit.
+    pub async fn is_subscription(&self, ctx: &Context, request: &Request) -> Result<bool> {
+        let built = self.built(ctx, Scope::Items).await?;
+        let prepared = self.prepared(&built, &request.query).await?;
+        let (_, operation) = prepared.operation(request.operation_name.as_deref())?;
+        Ok(operation.kind == OperationType::Subscription)
+    }
+
     /// Reads and checks a subscription of this caller.
     ///
     /// Fails with `GraphqlValidation` for what does not fit, and for what is no subscription to one collection.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Desk;
 use super::batch::Changes;
 use super::caller::Standing;
+use super::graphql;
 use super::history::Position;
 use super::subscription::{Spec, Subscription, Told, Watch};
 use crate::access::Context;
@@ -137,7 +138,7 @@ impl Group {
             let keys = spec.of(keys);
             let mut may_be_seen = true;
             if spec.wants(action) {
-                let read = spec.read(desk, &ctx, &keys).await?;
+                let read = spec.read(desk, &ctx, action, &keys).await?;
                 may_be_seen = !read.is_empty();
                 told.extend(read.into_iter().map(|members| Told::new(action.name(), members)));
             }
@@ -171,18 +172,19 @@ impl Group {
     }
 
     /// That these are gone, as far as the group may know of them.
-    fn gone(&mut self, ctx: &Context, keys: &[Arc<str>]) -> Option<Told> {
+    fn gone(&mut self, ctx: &Context, keys: &[Arc<str>]) -> Vec<Told> {
         let mut keys = self.spec.of(keys);
         match &mut self.watch {
-            Watch::Nothing => return None,
+            Watch::Nothing => return Vec::new(),
             Watch::Everything => {}
             Watch::Known(known) => keys.retain(|key| known.remove(*key)),
         }
         if keys.is_empty() || !self.spec.wants(EventAction::Delete) {
-            return None;
+            return Vec::new();
         }
-        let collection = ctx.schema.get(&self.spec.collection)?;
-        let column = collection.field(collection.key()?).column.as_ref();
+        let collection = ctx.schema.get(&self.spec.collection);
+        let key = collection.and_then(|collection| Some(collection.field(collection.key()?)));
+        let column = key.and_then(|key| key.column.as_ref());
         let is_number = column.is_some_and(|column| column.column_type == ColumnType::Integer);
         let keys: Vec<Value> = keys
             .into_iter()
@@ -191,8 +193,8 @@ impl Group {
                 _ => Value::from(&**key),
             })
             .collect();
-        let members = format!("\"data\":{}", Value::from(keys)).into_bytes();
-        Some(Told::new(EventAction::Delete.name(), members))
+        let gone = self.spec.gone(keys).into_iter();
+        gone.map(|members| Told::new(EventAction::Delete.name(), members)).collect()
     }
 
     /// Tells every member these things. Only the last of them stands at the end of what happened: whoever comes back from before
@@ -209,7 +211,7 @@ impl Group {
         let mut frames: HashMap<(Option<Arc<str>>, bool), ByteString> = HashMap::new();
         for member in self.members.values().filter(|member| whom(member)) {
             let frame = frames.entry((member.uid.clone(), member.wants_position)).or_insert_with(|| {
-                told.frame(member.uid.as_deref(), member.wants_position.then_some(position))
+                self.spec.frame(told, member.uid.as_deref(), member.wants_position.then_some(position))
             });
             member.send(frame.clone());
         }
@@ -217,6 +219,14 @@ impl Group {
 
     /// Something was lost: these members begin anew, and those who know of positions are told why.
     pub(super) async fn begin_anew(&mut self, desk: &Desk, position: &Position, whom: &Whom<'_>) {
+        if self.spec.ends_with_a_gap() {
+            for member in self.members.values().filter(|member| whom(member)) {
+                member.send(graphql::missed(member.uid.as_deref().unwrap_or("null")).into());
+                member.end();
+            }
+            self.is_behind = false;
+            return;
+        }
         let ctx = self.standing.context();
         let begun = match self.spec.begin(desk, &ctx).await {
             Ok(members) => members.unwrap_or_default(),

@@ -2,13 +2,14 @@
 //!
 //! Start at [`Realtime`]. The `hub` is one task per process: it takes committed events in, and what it tells of them is read
 //! through `items` with the rights of whoever listens, once per group of listeners who ask the same with the same rights. A socket
-//! is a task of its own (`socket`) that speaks one protocol (`public`); between it and the hub stands an `outbox`
+//! is a task of its own (`socket`) that speaks one protocol (`public` or `graphql`); between it and the hub stands an `outbox`
 //! of bounded size. Nothing here decides what may be seen.
 
 mod batch;
 mod caller;
 mod figures;
 mod frame;
+mod graphql;
 mod group;
 mod history;
 mod hub;
@@ -33,6 +34,7 @@ use crate::cache::SharedStream;
 use crate::config::{DoorConfig, SocketAuth, SocketsConfig};
 use crate::error::{Error, Result};
 use crate::events::Events;
+use crate::graphql::GraphQl;
 use crate::items::ItemsService;
 use crate::project::SchemaStore;
 use crate::query::QueryLimits;
@@ -51,6 +53,8 @@ pub struct Desk {
     pub auth: Arc<Authenticator>,
     /// The model.
     pub schemas: Arc<SchemaStore>,
+    /// Documents.
+    pub graphql: Arc<GraphQl>,
     /// What is committed.
     pub events: Events,
     /// Limits of queries.
@@ -82,12 +86,15 @@ pub struct Realtime {
 pub enum Door {
     /// Items and subscriptions as JSON.
     Public,
+    /// GraphQL.
+    GraphQl,
 }
 
 impl Door {
     fn name(self) -> &'static str {
         match self {
             Door::Public => "rest",
+            Door::GraphQl => "graphql",
         }
     }
 
@@ -95,6 +102,7 @@ impl Door {
     pub fn pattern(self) -> &'static str {
         match self {
             Door::Public => "/websocket",
+            Door::GraphQl => "/graphql (socket)",
         }
     }
 }
@@ -109,15 +117,16 @@ impl Realtime {
 
     /// The protocol that is spoken at a path.
     pub fn door(&self, path: &[Cow<'_, str>]) -> Option<Door> {
-        let config = self.config(Door::Public)?;
-        let parts = config.path.split('/').skip(1);
-        (parts.clone().count() == path.len() && parts.eq(path.iter().map(AsRef::as_ref)))
-            .then_some(Door::Public)
+        [Door::Public, Door::GraphQl].into_iter().find(|door| {
+            self.config(*door)
+                .is_some_and(|config| config.path.split('/').skip(1).eq(path.iter().map(AsRef::as_ref)))
+        })
     }
 
     fn config(&self, door: Door) -> Option<&DoorConfig> {
         match door {
             Door::Public => self.desk.config.rest.as_ref(),
+            Door::GraphQl => self.desk.config.graphql.as_ref(),
         }
     }
 
@@ -141,14 +150,30 @@ impl Realtime {
         let caller = match (token, config.auth) {
             (Some(token), _) => Some(Caller::known(&self.desk, token, &identity).await?),
             (None, SocketAuth::Strict) => return Err(Error::InvalidCredentials),
-            (None, SocketAuth::Public) => Some(Caller::visitor(&self.desk, &identity).await?),
-            (None, SocketAuth::Handshake) => None,
+            (None, SocketAuth::Public) if door == Door::Public => {
+                Some(Caller::visitor(&self.desk, &identity).await?)
+            }
+            (None, SocketAuth::Public | SocketAuth::Handshake) => None,
         };
         let meter = call.meter();
-        let (answer, socket) = call.upgrade(&[])?;
+        let protocols: &[&str] = if door == Door::GraphQl { &[graphql::PROTOCOL] } else { &[] };
+        let offers = call.header("sec-websocket-protocol").unwrap_or_default();
+        if !protocols.iter().all(|protocol| offers.split(',').any(|offered| offered.trim() == *protocol)) {
+            return Err(Error::payload("the protocol graphql-transport-ws has to be offered."));
+        }
+        let (answer, socket) = call.upgrade(protocols)?;
         let id = self.next_socket.fetch_add(1, Ordering::Relaxed);
-        let connection =
-            Connection::new(id, self.desk.clone(), self.hub.clone(), config, identity, caller, meter, place);
+        let connection = Connection::new(
+            id,
+            door,
+            self.desk.clone(),
+            self.hub.clone(),
+            config,
+            identity,
+            caller,
+            meter,
+            place,
+        );
         // On the thread of the connection, which ends with it.
         actix_web::rt::spawn(connection.serve(socket));
         Ok(answer)
@@ -165,6 +190,7 @@ impl Realtime {
         let config = &self.desk.config;
         json!({
             "rest": door(&config.rest),
+            "graphql": door(&config.graphql),
             "heartbeat": config.heartbeat.map_or(Value::Bool(false), |period| json!(period.as_secs())),
         })
     }

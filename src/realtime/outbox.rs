@@ -54,6 +54,8 @@ pub(super) enum Ending {
     GoingAway,
     /// Something nobody expected.
     Broken,
+    /// As the protocol has it: its own code, and why.
+    Protocol(u16, &'static str),
 }
 
 /// What the writing side does next.

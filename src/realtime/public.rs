@@ -2,11 +2,8 @@
 //!
 //! Start at [`hear`]. Each message is answered before the next one is read.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -17,7 +14,7 @@ use super::history::Position;
 use super::hub::Command;
 use super::outbox::Ending;
 use super::socket::{Connection, SubscriptionName};
-use super::subscription::{Spec, Subscription, Told};
+use super::subscription::{Spec, Subscription, Told, next_id};
 use crate::access::{Action, Context};
 use crate::auth::{Credentials, Mode, Tokens};
 use crate::config::SocketAuth;
@@ -54,15 +51,6 @@ type Answered = Result<Option<String>, (Fault, Option<Arc<str>>)>;
 
 /// Answers one message.
 pub(super) async fn hear(connection: &mut Connection, text: &str) -> Option<Ending> {
-    let heard = AssertUnwindSafe(take(connection, text)).catch_unwind().await;
-    heard.unwrap_or_else(|_| {
-        let error = Error::internal(anyhow::anyhow!("a panic, see the line before"));
-        connection.send(Fault::of("server", &error).frame(None));
-        Some(Ending::Broken)
-    })
-}
-
-async fn take(connection: &mut Connection, text: &str) -> Option<Ending> {
     let body = match parse_json(text.as_bytes(), connection.desk.json) {
         Ok(Value::Object(body)) => body,
         Ok(_) => {
@@ -192,13 +180,6 @@ async fn credentials(
     Ok((Caller::known(desk, tokens.access_token, identity).await?, tokens.refresh_token))
 }
 
-/// Who sends a message, counted like a request.
-async fn admitted(connection: &Connection) -> Result<Context> {
-    let ctx = connection.context().await?;
-    connection.meter.count(RouteClass::Other, ctx.accountability.user.as_deref()).await?;
-    Ok(ctx)
-}
-
 fn query(connection: &Connection, body: &Map<String, Value>) -> Result<Query> {
     let mut query = match body.get("query") {
         None | Some(Value::Null) => Query::default(),
@@ -242,7 +223,7 @@ async fn items(connection: &mut Connection, body: Map<String, Value>, uid: Optio
         }
     };
     let fail = |error: Error| (Fault::of(KIND, &error), uid.clone());
-    let ctx = admitted(connection).await.map_err(fail)?;
+    let ctx = connection.admitted().await.map_err(fail)?;
     let schema = ctx.schema.clone();
     let is_item = |collection: &Collection| !collection.is_system();
     let collection = find(KIND, &ctx, &schema, text(&body, "collection"), is_item);
@@ -369,7 +350,7 @@ async fn subscribe(
 ) -> Answered {
     const KIND: &str = "subscribe";
     let fail = |error: Error| (Fault::of(KIND, &error), uid.clone());
-    let ctx = admitted(connection).await.map_err(fail)?;
+    let ctx = connection.admitted().await.map_err(fail)?;
     let schema = ctx.schema.clone();
     let may_be_told = |collection: &Collection| !NOT_TOLD.contains(&&*collection.name);
     let collection = find(KIND, &ctx, &schema, text(body, "collection"), may_be_told);
@@ -417,11 +398,6 @@ enum Resume {
     FromNow,
     /// `None` for what is no position of ours, and so is not known.
     From(Option<Position>),
-}
-
-fn next_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn spec(connection: &Connection, collection: &Collection, body: &Map<String, Value>) -> Result<Spec> {

@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 
@@ -17,11 +19,11 @@ use super::caller::{Caller, Identity};
 use super::hub::{Command, Line};
 use super::outbox::{Ending, Next, Outbox};
 use super::subscription::Subscription;
-use super::{Desk, Place, figures, public};
+use super::{Desk, Door, Place, figures, graphql, public};
 use crate::access::Context;
 use crate::config::{DoorConfig, SocketAuth};
 use crate::error::{Error, Result};
-use crate::server::{Meter, Socket};
+use crate::server::{Meter, RouteClass, Socket};
 
 /// How long a client may take to read what was sent before the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -31,6 +33,9 @@ const BURST_S: f64 = 5.0;
 /// One socket and whoever is there.
 pub(super) struct Connection {
     pub(super) id: u64,
+    pub(super) door: Door,
+    /// GraphQL: the client has begun.
+    pub(super) has_begun: bool,
     pub(super) desk: Arc<Desk>,
     pub(super) hub: Line,
     pub(super) config: DoorConfig,
@@ -71,6 +76,7 @@ impl Connection {
     #[expect(clippy::too_many_arguments, reason = "called in one place, which has just made all of it")]
     pub(super) fn new(
         id: u64,
+        door: Door,
         desk: Arc<Desk>,
         hub: Line,
         config: DoorConfig,
@@ -83,6 +89,8 @@ impl Connection {
         let allowance = Allowance::new(desk.config.messages_per_second);
         let mut connection = Connection {
             id,
+            door,
+            has_begun: false,
             desk,
             hub,
             identity,
@@ -145,11 +153,15 @@ impl Connection {
             };
             let message = match happening {
                 Happening::Message(message) => message,
+                Happening::AuthTimeout if self.door == Door::GraphQl => return graphql::INIT_TIMEOUT,
                 Happening::AuthTimeout => {
                     self.send(public::auth_timeout());
                     return Ending::Refused;
                 }
-                Happening::Expired => {
+                Happening::Expired | Happening::Interrupted(Err(_)) if self.door == Door::GraphQl => {
+                    return graphql::FORBIDDEN;
+                }
+                Happening::Expired | Happening::Interrupted(Err(Error::TokenExpired)) => {
                     self.expire().await;
                     continue;
                 }
@@ -161,10 +173,6 @@ impl Connection {
                 }
                 Happening::Interrupted(Ok(ending)) => return ending,
                 Happening::Stopped => return Ending::GoingAway,
-                Happening::Interrupted(Err(Error::TokenExpired)) => {
-                    self.expire().await;
-                    continue;
-                }
                 Happening::Interrupted(Err(_)) => {
                     self.send(public::revoked());
                     return Ending::Refused;
@@ -177,7 +185,7 @@ impl Connection {
                 Some(Ok(_)) if !self.allowance.take() => Some(Ending::Flood),
                 Some(Ok(AggregatedMessage::Text(text))) => {
                     figures::received();
-                    public::hear(self, &text).await
+                    self.hear(&text).await
                 }
                 Some(Ok(AggregatedMessage::Binary(_))) => Some(Ending::Binary),
                 Some(Ok(AggregatedMessage::Ping(bytes))) => {
@@ -189,6 +197,19 @@ impl Connection {
                 return ending;
             }
         }
+    }
+
+    /// Answers one message.
+    async fn hear(&mut self, text: &str) -> Option<Ending> {
+        let heard = match self.door {
+            Door::Public => AssertUnwindSafe(public::hear(self, text)).catch_unwind().await,
+            Door::GraphQl => AssertUnwindSafe(graphql::hear(self, text)).catch_unwind().await,
+        };
+        heard.unwrap_or_else(|_| {
+            // What the panic says is in the log already, without the values that it may hold.
+            tracing::error!("a message of a socket ended in a panic");
+            Some(Ending::Broken)
+        })
     }
 
     pub(super) fn send(&self, frame: String) {
@@ -228,6 +249,13 @@ impl Connection {
             Some(caller) => caller.context(&self.desk).await,
             None => Err(Error::Forbidden),
         }
+    }
+
+    /// The same, counted like a request.
+    pub(super) async fn admitted(&self) -> Result<Context> {
+        let ctx = self.context().await?;
+        self.meter.count(RouteClass::Other, ctx.accountability.user.as_deref()).await?;
+        Ok(ctx)
     }
 }
 
@@ -295,6 +323,7 @@ impl Ending {
             Ending::NotText => "not text",
             Ending::GoingAway => "going away",
             Ending::Broken => "broken",
+            Ending::Protocol(..) => "protocol",
         }
     }
 
@@ -311,6 +340,7 @@ impl Ending {
             Ending::NotText => (CloseCode::Invalid, "the message is not UTF-8"),
             Ending::GoingAway => (CloseCode::Away, "the server goes away"),
             Ending::Broken => (CloseCode::Error, "unexpected error"),
+            Ending::Protocol(code, description) => (CloseCode::Other(code), description),
         };
         Some(CloseReason { code, description: Some(description.to_owned()) })
     }

@@ -1,7 +1,7 @@
 //! What somebody wants to be told, and how it is read.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytestring::ByteString;
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Desk;
 use super::frame::message;
+use super::graphql;
 use super::group::is_passing;
 use super::history::Position;
 use super::outbox::{Ending, Outbox};
@@ -41,6 +42,16 @@ pub(super) struct Spec {
     later: Query,
     /// It names who asks.
     pub(super) is_personal: bool,
+    shape: Shape,
+}
+
+/// How it is told.
+#[derive(Debug)]
+enum Shape {
+    /// By messages of the public protocol, with what the query asks for.
+    Items,
+    /// By documents, one for each item.
+    Document(Box<crate::graphql::Subscription>),
 }
 
 impl Spec {
@@ -73,7 +84,28 @@ impl Spec {
             first: query,
             later,
             is_personal: raw.contains("$CURRENT"),
+            shape: Shape::Items,
         })
+    }
+
+    /// What a document asks for.
+    pub(super) fn graphql(asked: crate::graphql::Subscription, event: Option<EventAction>) -> Self {
+        Spec {
+            text: serde_json::json!(["graphql", asked.collection, asked.name]).to_string().into(),
+            collection: asked.collection.as_str().into(),
+            event,
+            item: None,
+            first: Query::default(),
+            later: Query::default(),
+            // Whatever way of writing it the document chose.
+            is_personal: format!("{:?}", asked.data).contains("$CURRENT"),
+            shape: Shape::Document(Box::new(asked)),
+        }
+    }
+
+    /// Whether it ends when something is missed, since it has no message that begins anew.
+    pub(super) fn ends_with_a_gap(&self) -> bool {
+        matches!(self.shape, Shape::Document(_))
     }
 
     /// Whether this is told at all.
@@ -108,10 +140,19 @@ impl Spec {
     }
 
     /// What may be seen of these items that changed, as members of messages.
-    pub(super) async fn read(&self, desk: &Desk, ctx: &Context, keys: &[&Arc<str>]) -> Result<Vec<Vec<u8>>> {
+    pub(super) async fn read(
+        &self,
+        desk: &Desk,
+        ctx: &Context,
+        action: EventAction,
+        keys: &[&Arc<str>],
+    ) -> Result<Vec<Vec<u8>>> {
         let mut found = Vec::new();
         if keys.is_empty() {
             return Ok(found);
+        }
+        if let Shape::Document(asked) = &self.shape {
+            return self.read_documents(desk, ctx, asked, action, keys).await;
         }
         if let Some(item) = &self.item {
             let is_singleton = ctx.schema.get(&self.collection).is_some_and(|found| found.singleton);
@@ -126,6 +167,50 @@ impl Spec {
             found.extend(seen(read)?.filter(|members| members != NOTHING));
         }
         Ok(found)
+    }
+
+    /// The same as documents, one for each item.
+    async fn read_documents(
+        &self,
+        desk: &Desk,
+        ctx: &Context,
+        asked: &crate::graphql::Subscription,
+        action: EventAction,
+        keys: &[&Arc<str>],
+    ) -> Result<Vec<Vec<u8>>> {
+        const DATA: &[u8] = b"\"data\":";
+        let mut found = Vec::new();
+        let Some(query) = &asked.data else {
+            let seen = self.visible(desk, ctx, Some(keys), ITEMS_PER_MESSAGE).await?;
+            found.extend(seen.iter().map(|key| asked.message(action.name(), &Value::from(&**key), None)));
+            return Ok(found);
+        };
+        let shows_key = matches!(self.key_rules(ctx), Some((_, true)));
+        for key in keys {
+            let selection = Selection::Key(key.to_string());
+            let read = desk.items.read(ctx, &self.collection, selection, query.clone()).await;
+            let Some(members) = seen(read)? else { continue };
+            let key = if shows_key { Value::from(&***key) } else { Value::Null };
+            found.push(asked.message(action.name(), &key, members.strip_prefix(DATA)));
+        }
+        Ok(found)
+    }
+
+    /// That these items are gone, as members of messages.
+    pub(super) fn gone(&self, keys: Vec<Value>) -> Vec<Vec<u8>> {
+        let delete = EventAction::Delete.name();
+        match &self.shape {
+            Shape::Items => vec![format!("\"data\":{}", Value::from(keys)).into_bytes()],
+            Shape::Document(asked) => keys.iter().map(|key| asked.message(delete, key, None)).collect(),
+        }
+    }
+
+    /// The message for whoever calls the subscription this.
+    pub(super) fn frame(&self, told: &Told, uid: Option<&str>, position: Option<&Position>) -> ByteString {
+        match &self.shape {
+            Shape::Items => told.frame(uid, position),
+            Shape::Document(_) => graphql::next(uid.unwrap_or("null"), &told.members).into(),
+        }
     }
 
     /// Keys of items that may be seen and that the query finds: of these, or of the first so many.
@@ -171,14 +256,19 @@ impl Spec {
 
     /// Of which items somebody with these rights is told that they are gone.
     pub(super) fn watch(&self, ctx: &Context) -> Watch {
-        let Some(id) = ctx.schema.find(&self.collection) else { return Watch::Nothing };
-        let Some(key) = ctx.schema.collection(id).key() else { return Watch::Nothing };
-        match ctx.allowed(id, Action::Read) {
+        match self.key_rules(ctx) {
             None => Watch::Nothing,
-            Some(rules) if !rules.fields.contains(key) => Watch::Nothing,
-            Some(rules) if rules.rows.is_none() && rules.fields.rows_of(key).is_none() => Watch::Everything,
+            Some((true, true)) => Watch::Everything,
             Some(_) => Watch::Known(HashSet::new()),
         }
+    }
+
+    /// Whether all rows may be seen, and whether their keys may be seen wherever they may; `None` where no key may be.
+    fn key_rules(&self, ctx: &Context) -> Option<(bool, bool)> {
+        let id = ctx.schema.find(&self.collection)?;
+        let key = ctx.schema.collection(id).key()?;
+        let rules = ctx.allowed(id, Action::Read).filter(|rules| rules.fields.contains(key))?;
+        Some((rules.rows.is_none(), rules.fields.rows_of(key).is_none()))
     }
 }
 
@@ -206,6 +296,12 @@ pub(super) enum Watch {
     Everything,
     /// Those that were seen: what the rows of others were called is not told when they are gone.
     Known(HashSet<Arc<str>>),
+}
+
+/// A number that no other subscription has.
+pub(super) fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A subscription of one socket.
@@ -238,7 +334,7 @@ impl Subscription {
 
     /// Sends a message, behind the first answer.
     pub(super) fn send(&self, frame: ByteString) {
-        if self.is_over.load(Ordering::Acquire) {
+        if self.is_over() {
             return;
         }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -255,6 +351,11 @@ impl Subscription {
         for frame in held.take().unwrap_or_default() {
             self.outbox.push(frame);
         }
+    }
+
+    /// Whether nothing is sent any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
     }
 
     /// Nothing is sent any more.
@@ -275,7 +376,7 @@ impl Told {
         Told { event, members }
     }
 
-    /// The message for whoever calls the subscription this.
+    /// The message of the public protocol.
     pub(super) fn frame(&self, uid: Option<&str>, position: Option<&Position>) -> ByteString {
         let event = format!("\"{}\"", self.event);
         let position = position.map(|position| format!("\"{position}\""));

@@ -97,7 +97,7 @@ impl Routes for Api {
     async fn answer(&self, call: &mut Call<'_>) -> Result<Answer> {
         let path = call.path;
         if let Some(door) = self.realtime.as_ref().and_then(|realtime| realtime.door(path))
-            && call.method == "GET"
+            && call.asks_for_socket()
         {
             call.set_route(door.pattern());
             return Box::pin(sockets::open(self, call, door)).await;
