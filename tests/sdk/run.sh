@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The public SDK against the binary: types of every model compile with it, documents are valid, every command works.
+# The public SDK and independent clients against the binary: types of every model compile, documents are valid, every command works,
+# GraphQL and live data are understood.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -10,3 +11,5 @@ export BINARY
 npm ci --prefix tests/sdk
 node tests/sdk/models.mjs
 node tests/sdk/commands.mjs
+node tests/sdk/graphql.mjs
+node tests/sdk/realtime.mjs

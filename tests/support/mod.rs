@@ -8,6 +8,7 @@ pub mod access;
 pub mod blog;
 pub mod client;
 pub mod database;
+pub mod doors;
 pub mod form;
 pub mod project;
 pub mod provider;
