@@ -21,6 +21,8 @@ use crate::schema::Collection;
 
 /// Items of one message at most.
 const ITEMS_PER_MESSAGE: usize = 500;
+/// So many items that changed together come as lists, so that an import floods nobody; fewer are told in a message each.
+const TOLD_AS_LIST: usize = 100;
 /// Messages that wait until the first answer of a subscription is sent.
 const MOST_HELD: usize = 1000;
 /// An empty list, as reads write it.
@@ -164,7 +166,11 @@ impl Spec {
         for keys in keys.chunks(ITEMS_PER_MESSAGE) {
             let selection = Selection::Keys(keys.iter().map(|key| key.to_string()).collect());
             let read = desk.items.read(ctx, &self.collection, selection, self.later.clone()).await;
-            found.extend(seen(read)?.filter(|members| members != NOTHING));
+            let Some(members) = seen(read)?.filter(|members| members != NOTHING) else { continue };
+            match keys.len() {
+                1 | TOLD_AS_LIST.. => found.push(members),
+                _ => found.extend(one_by_one(&members)?),
+            }
         }
         Ok(found)
     }
@@ -270,6 +276,14 @@ impl Spec {
         let rules = ctx.allowed(id, Action::Read).filter(|rules| rules.fields.contains(key))?;
         Some((rules.rows.is_none(), rules.fields.rows_of(key).is_none()))
     }
+}
+
+/// Messages of one item each: clients look at the first item of what happened, and at no other.
+fn one_by_one(members: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let text = [b"{".as_slice(), members, b"}"].concat();
+    let document: Value = serde_json::from_slice(&text).map_err(Error::internal)?;
+    let items = document["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(items.iter().map(|item| format!("\"data\":[{item}]").into_bytes()).collect())
 }
 
 /// What cannot be seen is nothing to tell.

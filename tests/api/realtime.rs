@@ -154,6 +154,11 @@ async fn subscriptions_are_told_what_happens() {
             socket.next().await,
             json!({ "type": "subscription", "event": "delete", "data": [id], "uid": "a" })
         );
+        // Clients look at one item of each message, so there is one.
+        admin.post("/items/things", json!([{ "name": "left" }, { "name": "right" }])).await.data();
+        let mut told = [socket.next().await["data"].clone(), socket.next().await["data"].clone()];
+        told.sort_by_key(Value::to_string);
+        assert_eq!(told, [json!([{ "name": "left" }]), json!([{ "name": "right" }])]);
         let over = socket.ask(json!({ "type": "unsubscribe", "uid": "a" })).await;
         assert_eq!(over, json!({ "type": "subscription", "event": "unsubscribe", "uid": "a" }));
         admin.create("things", json!({ "name": "unheard" })).await;
