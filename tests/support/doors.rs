@@ -78,6 +78,11 @@ impl Asker {
         Asker { door, client, socket: Mutex::default() }
     }
 
+    /// Whether the smallest of several values can be asked for: GraphQL compares numbers and dates only.
+    pub fn compares(&self, is_number: bool) -> bool {
+        is_number || self.door != Door::GraphQl
+    }
+
     /// Reads one item: its key.
     pub async fn item(&self, place: Place<'_>, key: &Value) -> Outcome {
         match self.door {

@@ -78,7 +78,10 @@ async fn read(rows_of: &mut Rows<'_>, caller: &Caller, findings: &mut Findings) 
         said(json!({ "filter": filter, "sort": subject.key, "fields": subject.key, "meta": "filter_count" }))
             .await;
     findings.came(caller, &list, ok_if(is_open));
-    let count = said(json!({ "filter": filter, "aggregate": { "count": "*", "min": subject.mark } })).await;
+    let compares = caller.asker.compares(subject.is_number);
+    let aggregate =
+        if compares { json!({ "count": "*", "min": subject.mark }) } else { json!({ "count": "*" }) };
+    let count = said(json!({ "filter": filter, "aggregate": aggregate })).await;
     findings.came(caller, &count, ok_if(is_open));
     let groups =
         said(json!({ "filter": filter, "aggregate": { "count": "*" }, "groupBy": [subject.mark] })).await;
@@ -95,8 +98,10 @@ async fn read(rows_of: &mut Rows<'_>, caller: &Caller, findings: &mut Findings) 
         }
         let figures = &count.data[0];
         findings.same(caller, &of("count"), &json!(plain(&figures["count"])), &json!(seen.len().to_string()));
-        let smallest = if seen.len() == 2 { subject.others() } else { subject.own() };
-        findings.same(caller, &of("smallest"), &figures["min"][&subject.mark], &smallest);
+        if compares {
+            let smallest = if seen.len() == 2 { subject.others() } else { subject.own() };
+            findings.same(caller, &of("smallest"), &figures["min"][&subject.mark], &smallest);
+        }
         findings.same(caller, &of("groups"), &json!(groups.column("count").len()), &json!(seen.len()));
     }
     if let Some((hidden, _)) = &subject.hidden {
