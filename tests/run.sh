@@ -6,6 +6,7 @@
 #
 # TEST_DATABASES   databases the black-box suite runs on (default sqlite,postgres,mariadb; `sqlite` needs no server)
 # TEST_REDIS=0     no Redis, and no scenarios that need one (default 1, but 0 with SQLite alone)
+# TEST_REFERENCE   a folder in which the reference server is installed (`npm install directus`), for databases that it made
 # TEST_FSYNC=off   faster database servers that would lose data in a power cut
 #
 # A stage that fails does not hide the next ones: all run, and the summary names those that failed.
@@ -45,6 +46,9 @@ stage() {
     printf '<== %s: %s after %d s\n' "$title" "$result" $((SECONDS - began))
     [ $result = ok ] || { failures=$((failures + 1)); return 1; }
 }
+
+# Something that is not looked at here, and why.
+skipped() { summary+=("$(printf '%6s  %9s %s' skipped '' "$1")"); }
 
 finish() {
     printf '\n'
@@ -87,6 +91,9 @@ start_services() {
 # The rule tests of every model of the repository.
 rule_tests() { cargo run --locked --quiet -- check collections templates/*/collections; }
 
+# Python makes the requests.
+documented() { tests/services/install.sh venv && tests/schemathesis/run.sh; }
+
 black_box() { TEST_DATABASES=$1 cargo test --locked --test api -- --skip across::; }
 across() { cargo test --locked --test api -- across::; }
 
@@ -108,6 +115,10 @@ fi
 stage "unit tests, golden SQL, house and licences" plain_tests || true
 stage "rule tests of the models" rule_tests || true
 stage "public SDK: types, documents, commands" tests/sdk/run.sh || true
+stage "requests made from the document" documented || true
+if [ -z "${TEST_REFERENCE:-}" ]; then
+    skipped "databases that the reference server made: TEST_REFERENCE names no folder in which it is installed"
+fi
 for database in "${databases[@]}"; do
     stage "black box on $database" black_box "$database" || true
 done

@@ -2,7 +2,7 @@
 # Installs the packages the tests need and the machine lacks; does nothing when all are there.
 #
 #   tests/services/install.sh                    what TEST_DATABASES and TEST_REDIS ask for
-#   tests/services/install.sh postgres wrk ...   exactly these (postgres, mariadb, redis, wrk)
+#   tests/services/install.sh postgres wrk ...   exactly these (postgres, mariadb, redis, wrk, venv)
 #
 # No installed service is started: the tests run private instances (start.sh), and a server that appears on port 5432
 # because somebody ran a test suite would be a surprise.
@@ -32,7 +32,8 @@ for name in "${wanted[@]}"; do
         mariadb) has_mariadb || packages+=(mariadb-server) ;;
         redis) has redis-server || packages+=(redis-server) ;;
         wrk) has wrk || packages+=(wrk) ;;
-        *) die "unknown name '$name'; known are sqlite, postgres, mariadb, redis, wrk" ;;
+        venv) python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv) ;;
+        *) die "unknown name '$name'; known are sqlite, postgres, mariadb, redis, wrk, venv" ;;
     esac
 done
 if [ ${#packages[@]} -eq 0 ]; then exit 0; fi
