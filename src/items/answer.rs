@@ -275,6 +275,40 @@ impl ItemsService {
         }
     }
 
+    /// Does what is no write of items, once where it has a key. It is committed by itself before its answer is stored: should the
+    /// process end between the two, a request that is sent again finds the change made and no answer.
+    pub async fn once_beside(
+        &self,
+        ctx: &Context,
+        idempotency: Option<IdempotencyKey>,
+        work: impl AsyncFnOnce() -> Result<Option<JsonBytes>>,
+    ) -> Result<WriteAnswer> {
+        let Some(key) = idempotency else {
+            let body = work().await?;
+            return Ok(WriteAnswer { status: status(body.as_ref()), body, is_replay: false });
+        };
+        let _guard = self.running.start(&key)?;
+        self.forget_old_answers(ctx).await;
+        if let Some(StoredAnswer { status, body }) = idempotency::find(&self.database, &key).await? {
+            return Ok(WriteAnswer { status, body, is_replay: true });
+        }
+        let body = work().await?;
+        let answer = WriteAnswer { status: status(body.as_ref()), body, is_replay: false };
+        let (stored, ctx) = (answer.clone(), ctx.clone());
+        self.database
+            .transaction(move |tx| {
+                async move {
+                    if idempotency::claim(tx, &ctx, &key).await?.is_none() {
+                        idempotency::store(tx, &key, stored.status, stored.body.as_deref()).await?;
+                    }
+                    Ok(())
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(answer)
+    }
+
     /// Writes files: like [`ItemsService::write`], with what the server itself says of each.
     pub async fn write_files(
         &self,

@@ -11,6 +11,7 @@ use crate::events::{EventAction, ItemEvent};
 use crate::filter::Scalar;
 use crate::schema::{Collection, ColumnType, Tracking};
 use crate::sql::journal::{self as statements, JournalHead, JournalRow};
+use crate::sql::rows::{Cell, insert};
 use crate::sql::{Dialect, Param, Statement};
 
 /// Rows of one `INSERT` on MariaDB.
@@ -20,7 +21,7 @@ const ROWS_PER_INSERT: usize = 100;
 pub type CountingStep = Arc<AtomicI64>;
 
 /// The entries of one transaction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Journal {
     head: JournalHead,
     entries: Vec<JournalRow>,
@@ -105,6 +106,40 @@ impl Journal {
             delta: payload,
             parent: None,
         });
+    }
+
+    /// Notes what happened to a part of the model, which is no item: for [`Journal::write_activity`].
+    pub fn push_note(&mut self, collection: &str, action: EventAction, item: Arc<str>) {
+        self.entries.push(JournalRow {
+            action: action.name(),
+            event: "".into(),
+            collection: collection.into(),
+            item,
+            has_activity: true,
+            has_revision: false,
+            data: None,
+            delta: None,
+            parent: None,
+        });
+    }
+
+    /// Writes activity and nothing else.
+    pub async fn write_activity(self, tx: &mut Transaction) -> Result<()> {
+        let text = |text: &Option<Arc<str>>| text.clone().map_or(Scalar::Null, Scalar::Text);
+        for row in &self.entries {
+            let cells = [
+                Cell::new("action", ColumnType::Text, Scalar::Text(row.action.into())),
+                Cell::new("user", ColumnType::Uuid, text(&self.head.user)),
+                Cell::now("timestamp"),
+                Cell::new("ip", ColumnType::Text, text(&self.head.ip)),
+                Cell::new("user_agent", ColumnType::Text, text(&self.head.user_agent)),
+                Cell::new("collection", ColumnType::Text, Scalar::Text(row.collection.clone())),
+                Cell::new("item", ColumnType::Text, Scalar::Text(row.item.clone())),
+                Cell::new("origin", ColumnType::Text, text(&self.head.origin)),
+            ];
+            tx.execute(&insert(tx.dialect(), "directus_activity", &cells)).await?;
+        }
+        Ok(())
     }
 
     /// Puts an entry under another one, made later.

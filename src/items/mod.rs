@@ -47,6 +47,7 @@ pub use explain::{Explanation, Question};
 pub use files::{LEFT_EVENT, OWN as OWN_OF_FILES, OwnValues, Stored};
 pub use idempotency::IdempotencyKey;
 pub use import::{ImportProgress, ImportRow, ImportRows};
+pub use journal::Journal;
 pub use nested::ItemPayload;
 pub use precondition::{Precondition, entity_tag};
 pub use service::{ItemsService, ItemsSettings};

@@ -29,80 +29,10 @@ pub struct Registry {
     pub relations: BTreeMap<Vec<String>, Entry>,
 }
 
-const COLLECTIONS: Sheet = Sheet {
+/// The tables with all their columns, in the order in which they are answered.
+pub(super) const ALL_COLLECTIONS: Sheet = Sheet {
     table: "directus_collections",
     keys: &["collection"],
-    columns: &[
-        ("collection", string(64)),
-        ("icon", string(64)),
-        ("note", ColumnType::Text),
-        ("display_template", string(255)),
-        ("hidden", ColumnType::Boolean),
-        ("singleton", ColumnType::Boolean),
-        ("translations", ColumnType::Json),
-        ("archive_field", string(64)),
-        ("archive_value", string(255)),
-        ("unarchive_value", string(255)),
-        ("sort_field", string(64)),
-        ("accountability", string(255)),
-        ("color", string(255)),
-        ("group", string(64)),
-        ("versioning", ColumnType::Boolean),
-        ("archive_app_filter", ColumnType::Boolean),
-        ("item_duplication_fields", ColumnType::Json),
-        ("sort", ColumnType::Integer),
-        ("collapse", string(255)),
-        ("preview_url", string(255)),
-    ],
-};
-
-const FIELDS: Sheet = Sheet {
-    table: "directus_fields",
-    keys: &["collection", "field"],
-    columns: &[
-        ("collection", string(64)),
-        ("field", string(64)),
-        ("special", ColumnType::Text),
-        ("interface", string(64)),
-        ("options", ColumnType::Json),
-        ("display", string(64)),
-        ("display_options", ColumnType::Json),
-        ("readonly", ColumnType::Boolean),
-        ("hidden", ColumnType::Boolean),
-        ("sort", ColumnType::Integer),
-        ("width", string(30)),
-        ("translations", ColumnType::Json),
-        ("note", ColumnType::Text),
-        ("required", ColumnType::Boolean),
-        ("searchable", ColumnType::Boolean),
-        ("conditions", ColumnType::Json),
-        ("group", string(64)),
-        ("validation", ColumnType::Json),
-        ("validation_message", ColumnType::Text),
-    ],
-};
-
-const RELATIONS: Sheet = Sheet {
-    table: "directus_relations",
-    keys: &["many_collection", "many_field"],
-    columns: &[
-        ("many_collection", string(64)),
-        ("many_field", string(64)),
-        ("one_collection", string(64)),
-        ("one_field", string(64)),
-        ("one_collection_field", string(64)),
-        ("one_allowed_collections", ColumnType::Text),
-        ("junction_field", string(64)),
-        ("sort_field", string(64)),
-        ("one_deselect_action", string(255)),
-    ],
-};
-
-/// The same tables with all their columns: what is read and answered, and written over the API. The sheets above hold what files
-/// speak of.
-pub(super) const ALL_COLLECTIONS: Sheet = Sheet {
-    table: COLLECTIONS.table,
-    keys: COLLECTIONS.keys,
     columns: &[
         ("collection", string(64)),
         ("icon", string(64)),
@@ -129,8 +59,8 @@ pub(super) const ALL_COLLECTIONS: Sheet = Sheet {
 
 /// See [`ALL_COLLECTIONS`].
 pub(super) const ALL_FIELDS: Sheet = Sheet {
-    table: FIELDS.table,
-    keys: FIELDS.keys,
+    table: "directus_fields",
+    keys: &["collection", "field"],
     columns: &[
         ("id", ColumnType::Integer),
         ("collection", string(64)),
@@ -157,8 +87,8 @@ pub(super) const ALL_FIELDS: Sheet = Sheet {
 
 /// See [`ALL_COLLECTIONS`].
 pub(super) const ALL_RELATIONS: Sheet = Sheet {
-    table: RELATIONS.table,
-    keys: RELATIONS.keys,
+    table: "directus_relations",
+    keys: &["many_collection", "many_field"],
     columns: &[
         ("id", ColumnType::Integer),
         ("many_collection", string(64)),
@@ -172,6 +102,19 @@ pub(super) const ALL_RELATIONS: Sheet = Sheet {
         ("one_deselect_action", string(255)),
     ],
 };
+
+/// What files speak of: all but the numbers of rows.
+const FIELDS: Sheet = without_number(&ALL_FIELDS);
+/// See [`FIELDS`].
+const RELATIONS: Sheet = without_number(&ALL_RELATIONS);
+
+const fn without_number(sheet: &Sheet) -> Sheet {
+    let columns = match sheet.columns {
+        [(_, ColumnType::Integer), rest @ ..] => rest,
+        all => all,
+    };
+    Sheet { table: sheet.table, keys: sheet.keys, columns }
+}
 
 impl Registry {
     /// The rows that say what this model says. What `built_in` declares is known to every tool and has none.
@@ -238,7 +181,7 @@ impl Registry {
                 }
             }
             for key in found.keys().filter(|key| !wanted.contains_key(*key)) {
-                if sheet.table == COLLECTIONS.table {
+                if sheet.table == ALL_COLLECTIONS.table {
                     empty_collection(transaction, &key[0]).await?;
                 }
                 transaction.execute(&delete(dialect, sheet.table, &sheet.key_cells(key))).await?;
@@ -257,7 +200,7 @@ impl Registry {
 
     fn sheets(&mut self) -> [(&'static Sheet, &mut BTreeMap<Vec<String>, Entry>); 3] {
         [
-            (&COLLECTIONS, &mut self.collections),
+            (&ALL_COLLECTIONS, &mut self.collections),
             (&FIELDS, &mut self.fields),
             (&RELATIONS, &mut self.relations),
         ]
@@ -294,7 +237,7 @@ pub async fn sync(
             .collect();
         let is_gone = |key: &&Vec<String>| !entries.contains_key(*key) && !is_stored(key, structure);
         for key in made.keys().filter(|key| found.contains_key(*key)).filter(is_gone) {
-            if sheet.table == COLLECTIONS.table {
+            if sheet.table == ALL_COLLECTIONS.table {
                 empty_collection(transaction, &key[0]).await?;
                 gone.collections.push(key[0].clone());
             } else if sheet.table == FIELDS.table {
@@ -351,7 +294,10 @@ pub(super) async fn empty_collection(transaction: &mut Transaction, name: &str) 
         transaction.execute(&delete(dialect, table, &[cell("collection")])).await?;
     }
     let nothing = Cell::new("group", string(64), Scalar::Null);
-    transaction.execute(&update(dialect, COLLECTIONS.table, &[nothing], &[cell("group")])).await.map(|_| ())
+    transaction
+        .execute(&update(dialect, ALL_COLLECTIONS.table, &[nothing], &[cell("group")]))
+        .await
+        .map(|_| ())
 }
 
 /// Rows in an order in which each comes behind the one that its `group` refers to.

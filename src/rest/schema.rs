@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use super::Api;
+use super::{Api, items};
 use crate::access::{Action, CollectionRules, Context};
+use crate::db::JsonBytes;
 use crate::error::{Error, Result};
+use crate::items::Journal;
 use crate::project::{Catalogue, Edit, Shown};
 use crate::server::{Answer, Call, object};
 
@@ -83,8 +85,14 @@ pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: SchemaRoute<'_
         return read(&view, route).map(data);
     }
     let ctx = api.administrator(call).await?;
-    let body = call.json().await?;
-    let Plan { edits, shown } = plan(&call.method, route, body)?;
+    let (body, idempotency) = items::write_body(call, &ctx).await?;
+    let plan = plan(&call.method, route, body)?;
+    let answer = api.items.once_beside(&ctx, idempotency, async || change(api, &ctx, plan).await).await?;
+    Ok(answer.body.map_or(Answer::Empty, Answer::Members))
+}
+
+/// Carries a plan out. Gives the members of the answer.
+async fn change(api: &Api, ctx: &Context, Plan { edits, shown }: Plan) -> Result<Option<JsonBytes>> {
     let catalogue = api.schemas.catalogue();
     let gone = |edit: &Edit| match edit {
         Edit::DeleteCollection(name) => {
@@ -96,18 +104,17 @@ pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: SchemaRoute<'_
     // What is not there is as good as removed.
     let edits: Vec<Edit> = edits.into_iter().filter(|edit| !gone(edit)).collect();
     if !edits.is_empty() {
-        api.project.remodel(edits).await?;
+        api.project.remodel(edits, Journal::new(ctx)).await?;
         api.auth.forget_everywhere().await;
     }
     let catalogue = api.schemas.catalogue();
-    let view = View { api, ctx: &ctx, catalogue: &catalogue };
-    match shown {
-        Showing::Nothing => Ok(Answer::Empty),
-        Showing::One(place) => Ok(view.place(&place).map_or(Answer::Empty, data)),
-        Showing::Many(places) => {
-            Ok(data(places.iter().filter_map(|place| view.place(place)).collect::<Value>()))
-        }
-    }
+    let view = View { api, ctx, catalogue: &catalogue };
+    let shown = match shown {
+        Showing::Nothing => None,
+        Showing::One(place) => view.place(&place),
+        Showing::Many(places) => Some(places.iter().filter_map(|place| view.place(place)).collect::<Value>()),
+    };
+    Ok(shown.map(|shown| format!("\"data\":{shown}").into_bytes()))
 }
 
 fn data(value: Value) -> Answer {

@@ -6,8 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::Api;
 use crate::error::{Error, Result};
+use crate::items::Journal;
 use crate::project::{ApplyOptions, Report, Snapshot, read_yaml};
 use crate::server::{Answer, Call, object};
+
+/// Most bytes of a model in a form, and of what stands beside it.
+const MOST_FILE_BYTES: usize = 16 << 20;
+const MOST_FIELD_BYTES: usize = 64 << 10;
 
 /// A route of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +69,7 @@ impl SnapshotRoute {
 }
 
 pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: SnapshotRoute) -> Result<Answer> {
-    api.administrator(call).await?;
+    let ctx = api.administrator(call).await?;
     match route {
         SnapshotRoute::Snapshot => snapshot(api, call),
         SnapshotRoute::Diff => {
@@ -95,7 +100,7 @@ pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: SnapshotRoute)
             }
             let edits = now.edits(difference)?;
             if !edits.is_empty() {
-                api.project.remodel(edits).await?;
+                api.project.remodel(edits, Journal::new(&ctx)).await?;
                 api.auth.forget_everywhere().await;
             }
             Ok(Answer::Empty)
@@ -134,8 +139,19 @@ fn snapshot(api: &Api, call: &Call<'_>) -> Result<Answer> {
     }
 }
 
-/// The body, which may be YAML as well.
+/// The body, which may be YAML as well, and the file of a form.
 async fn document(call: &mut Call<'_>) -> Result<Value> {
+    if call.is_multipart() {
+        let mut parts = call.parts();
+        while let Some(mut part) = parts.next().await? {
+            if part.file_name.is_some() {
+                let text = part.text(MOST_FILE_BYTES).await?;
+                return serde_json::from_str(&text).or_else(|_| read_yaml(text.as_bytes()));
+            }
+            part.text(MOST_FIELD_BYTES).await?;
+        }
+        return Err(Error::payload("the form has no file."));
+    }
     let is_yaml = call.header("content-type").is_some_and(|media_type| media_type.contains("yaml"));
     if is_yaml {
         return read_yaml(&call.bytes().await?);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::access::{policy, user};
+use crate::support::form::Form;
 use crate::support::random::Random;
 use crate::support::{Client, Database, Engine, Project, each_database};
 
@@ -701,6 +702,97 @@ async fn rules_of_fields_are_enforced() {
         drop(server);
         let server = project.server().start().await;
         server.admin().post("/items/people", json!({ "age": 17 })).await.refused(400, "FAILED_VALIDATION");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn changes_are_told_and_made_once() {
+    each_database(async |engine| {
+        let project = Project::new(Database::fresh(engine).await, &[("books.yaml", BOOKS)]).await;
+        let server = project.server().start().await;
+        let admin = server.admin();
+        let field = json!({ "field": "shelf", "type": "integer", "meta": { "note": "where" }, "schema": {} });
+        let once = async |path: &str, body: &Value| {
+            let request = admin.request("POST", path).header("idempotency-key", "the same");
+            request.json(body).send().await
+        };
+        let made = once("/fields/books", &field).await.data();
+        assert_eq!(once("/fields/books", &field).await.data(), made, "the answer of the first time");
+        admin.post("/fields/books", field.clone()).await.refused(400, "INVALID_PAYLOAD");
+        let other = json!({ "field": "other", "type": "integer", "meta": {}, "schema": {} });
+        once("/fields/books", &other).await.refused(422, "UNPROCESSABLE_CONTENT");
+        admin.patch("/fields/books/shelf", json!({ "meta": { "note": "there" } })).await.data();
+        relate(&admin, ("books", "shelf"), json!("books"), json!({})).await;
+        admin.delete("/fields/books/shelf").await.no_content();
+        make(&admin, "notes", json!([{ "field": "text", "type": "string", "meta": {} }])).await;
+        admin.delete("/collections/notes").await.no_content();
+        // What fails leaves no trace.
+        admin.post("/fields/nope", field).await.refused(403, "FORBIDDEN");
+
+        let rows = admin
+            .get("/activity?sort=id&filter[collection][_in]=directus_collections,directus_fields,directus_relations&fields=*")
+            .await
+            .data();
+        let id = made["meta"]["id"].to_string();
+        let told: Vec<(&str, &str)> = rows
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (row["action"].as_str().unwrap(), row["collection"].as_str().unwrap()))
+            .collect();
+        let (collections, fields) = ("directus_collections", "directus_fields");
+        assert_eq!(
+            told,
+            [
+                ("create", fields),
+                ("update", fields),
+                ("create", "directus_relations"),
+                ("delete", fields),
+                ("create", collections),
+                ("create", fields),
+                ("create", fields),
+                ("delete", collections),
+            ]
+        );
+        for row in [0, 1, 3] {
+            assert_eq!(rows[row]["item"], id.as_str(), "{rows}");
+        }
+        assert_eq!((&rows[4]["item"], &rows[7]["item"]), (&json!("notes"), &json!("notes")));
+        assert!(rows[0]["user"].is_string() && rows[0]["ip"] == "127.0.0.1", "{rows}");
+        assert_eq!(admin.get("/revisions?filter[collection]=directus_fields").await.data(), json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn models_come_as_files_of_forms() {
+    each_database(async |engine| {
+        let project = Project::new(Database::fresh(engine).await, &[("books.yaml", BOOKS)]).await;
+        let server = project.server().start().await;
+        let admin = server.admin();
+        let snapshots = [
+            admin.get("/schema/snapshot?export=json").await,
+            admin.get("/schema/snapshot?export=yaml").await,
+        ];
+        admin.delete("/fields/books/pages").await.no_content();
+        for (snapshot, name, media_type) in
+            [(&snapshots[0], "a.json", "application/json"), (&snapshots[1], "a.yaml", "text/yaml")]
+        {
+            let form = Form::new().field("note", "x").file(name, media_type, &snapshot.bytes);
+            let difference = form.send(&admin, "POST", "/schema/diff").await.data();
+            assert_eq!(difference["diff"]["fields"][0]["field"], "pages", "{name}: {difference}");
+        }
+        let form = Form::new().file("a.yaml", "text/yaml", &snapshots[1].bytes);
+        let difference = form.send(&admin, "POST", "/schema/diff").await.data();
+        let form = Form::new().file("d.json", "application/json", difference.to_string().as_bytes());
+        form.send(&admin, "POST", "/schema/apply").await.no_content();
+        assert_eq!(admin.get("/fields/books/pages").await.data()["type"], "integer");
+        Form::new()
+            .field("a", "b")
+            .send(&admin, "POST", "/schema/diff")
+            .await
+            .refused(400, "INVALID_PAYLOAD");
     })
     .await;
 }

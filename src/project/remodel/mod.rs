@@ -3,6 +3,7 @@
 //! Start at [`Project::remodel`]. A request becomes [`Edit`]s; the [`mod@bench`] works out what they mean for tables and registry
 //! rows, without touching either; then both change in one transaction where the database can.
 
+mod activity;
 mod bench;
 mod column;
 mod forget;
@@ -22,6 +23,7 @@ use crate::db::lock::{Lease, hold_in};
 use crate::db::row_security;
 use crate::db::{Committed, Database, Transaction, steps};
 use crate::error::{Error, Result};
+use crate::items::Journal;
 use crate::schema::{DatabaseStructure, Schema, SchemaStep};
 use crate::sql::Dialect;
 use bench::{Bench, Work};
@@ -61,15 +63,16 @@ pub struct Remodelled {
 }
 
 impl Project {
-    /// Carries out edits, all or none of them, and serves the model they make.
+    /// Carries out edits, all or none of them, and serves the model they make. Activity says whose they are.
     ///
     /// Fails with `InvalidPayload` for what makes no sense or would lose data nobody asked to lose, with `Forbidden` for what
     /// belongs to the system.
-    pub async fn remodel(&self, edits: Vec<Edit>) -> Result<Remodelled> {
+    pub async fn remodel(&self, edits: Vec<Edit>, author: Journal) -> Result<Remodelled> {
         let _changing = self.changing.lock().await;
         let undo = Undoing::default();
         let request = Request {
             edits: Arc::new(edits),
+            author,
             built_in: self.built_in_shared(),
             schema: self.store().schema(),
             home: Arc::new(self.home()),
@@ -101,6 +104,7 @@ impl Project {
 #[derive(Clone)]
 struct Request {
     edits: Arc<Vec<Edit>>,
+    author: Journal,
     built_in: Arc<Schema>,
     /// The model before.
     schema: Arc<Schema>,
@@ -201,6 +205,7 @@ impl Request {
         let mut hash = steps::mark_changed(transaction).await?;
         // Read again, for the ids of new rows.
         let registry = Registry::read_in(transaction).await?;
+        activity::write(transaction, self.author, &self.edits, (before, &registry)).await?;
         let before = Catalogue { structure: old, registry: std::mem::take(before) };
         let after = Catalogue { structure, registry };
         let found = match changed_access {
