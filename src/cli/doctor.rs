@@ -1,11 +1,15 @@
 //! `doctor`: what is well and what is not, one line each.
 
+use jiff::Timestamp;
+
 use super::Outcome;
 use super::output::say;
 use crate::app::App;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::files::broken_off;
 use crate::sql::Dialect;
+use crate::storage::Storage;
 
 pub(super) async fn run(config: Config) -> Outcome {
     say("ok       configuration");
@@ -22,7 +26,9 @@ pub(super) async fn run(config: Config) -> Outcome {
         Dialect::Mysql => "MariaDB or MySQL",
     };
     say(format_args!("ok       database, {name}"));
+    let is_stored = check_storage(&app).await;
     match check_collections(&app).await {
+        Ok(0) if !is_stored => Outcome::Failed,
         Ok(0) => Outcome::Done,
         Ok(_) => Outcome::Failed,
         Err(error) => {
@@ -30,6 +36,27 @@ pub(super) async fn run(config: Config) -> Outcome {
             Outcome::Failed
         }
     }
+}
+
+/// Whether every place for content can be reached, and what broken uploads left there.
+async fn check_storage(app: &App) -> bool {
+    let storage = Storage::new(&app.config.files.locations);
+    let mut is_well = true;
+    for location in storage.all() {
+        match broken_off(location, Timestamp::now()).await {
+            Ok(left) if left.is_empty() => say(format_args!("ok       storage, {}", location.name())),
+            Ok(left) => say(format_args!(
+                "note     storage, {}: {} upload(s) broke off more than a day ago; a running server sweeps them up",
+                location.name(),
+                left.len()
+            )),
+            Err(error) => {
+                is_well = false;
+                say(format_args!("problem  storage, {}: {}", location.name(), explain(&error)));
+            }
+        }
+    }
+    is_well
 }
 
 /// Compares files and database, and counts the problems.

@@ -82,6 +82,8 @@ pub struct TusConfig {
 pub struct AssetsConfig {
     /// How long browsers may keep it.
     pub cache_ttl: Duration,
+    /// Most bytes of images that are kept, per location.
+    pub most_cache_bytes: u64,
     /// Images that are made at the same time.
     pub most_concurrent: usize,
     /// Longest time that a request waits for one.

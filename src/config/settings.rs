@@ -213,6 +213,11 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
         "Assets",
         &[
             setting("ASSETS_CACHE_TTL", "30d", "How long browsers may keep what they were given."),
+            setting(
+                "ASSETS_CACHE_MAX_SIZE",
+                "5gb",
+                "Most bytes of images that were made and are kept, per location; the oldest go first.",
+            ),
             setting("ASSETS_TRANSFORM_MAX_CONCURRENT", "one per core", "Images made at the same time."),
             setting("ASSETS_TRANSFORM_TIMEOUT", "15s", "Longest time that a request waits for an image."),
             setting(

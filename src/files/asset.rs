@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::service::text;
 use super::transform::{Accepts, Bounds, Format, Policy, Recipe, Wish, busy, folder_of, work};
-use super::{Library, server_of};
+use super::{Leftover, Library, server_of};
 use crate::access::{AccessRules, Context};
 use crate::error::{Error, Result};
 use crate::storage::Location;
@@ -195,6 +195,7 @@ impl<'a> Library<'a> {
             tracing::warn!(%error, "an image that was made could not be kept");
         }
         let size_bytes = made.len() as u64;
+        self.files.leftovers.send(Leftover::Made(location.name().to_owned(), size_bytes)).ok();
         Ok((Content::Made(made), size_bytes))
     }
 }

@@ -8,10 +8,12 @@
 mod asset;
 mod detect;
 mod fetch;
+mod gather;
 mod metadata;
 mod names;
 mod receive;
 mod service;
+mod sweep;
 mod tidy;
 mod transform;
 mod tus;
@@ -35,8 +37,10 @@ use crate::schema::Schema;
 use crate::storage::Storage;
 
 pub use asset::{Asset, Opened};
+pub use gather::{Packed, PackedContent};
 pub use receive::{Received, Said};
 pub use service::{Upload, form_value};
+pub use sweep::broken_off;
 pub use tidy::{Leftovers, tidy};
 pub use transform::{Accepts, Wish};
 pub use tus::{Beginning, Progress};
@@ -54,11 +58,16 @@ pub struct Files {
     leftovers: mpsc::UnboundedSender<Leftover>,
 }
 
-/// Content that may have no item.
-struct Leftover {
-    stored: Stored,
+/// What has become of content, for whoever tidies up.
+enum Leftover {
+    /// It has no item.
+    Nobodys(Stored),
     /// A transaction that would give it one may be on its way still.
-    is_undecided: bool,
+    Undecided(Stored),
+    /// It has one.
+    Settled(Stored),
+    /// An image was made and kept: the name of its location, and its size.
+    Made(String, u64),
 }
 
 impl Files {

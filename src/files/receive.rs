@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::metadata::{self, Facts};
-use super::{Files, Leftover, Source, detect, names};
+use super::{Files, Leftover, Source, detect, names, sweep};
 use crate::error::{Error, Result};
 use crate::items::Stored;
 use crate::storage::Location;
@@ -58,11 +58,14 @@ impl Received {
 
 impl Drop for Received {
     fn drop(&mut self) {
-        if self.fate != Fate::Kept {
-            let is_undecided = self.fate == Fate::Undecided;
-            // Without the one who tidies up the process is about to end.
-            self.leftovers.send(Leftover { stored: self.stored.clone(), is_undecided }).ok();
-        }
+        let stored = self.stored.clone();
+        let leftover = match self.fate {
+            Fate::Nobodys => Leftover::Nobodys(stored),
+            Fate::Undecided => Leftover::Undecided(stored),
+            Fate::Kept => Leftover::Settled(stored),
+        };
+        // Without the one who tidies up the process is about to end.
+        self.leftovers.send(leftover).ok();
     }
 }
 
@@ -152,6 +155,8 @@ impl Files {
             fate: Fate::Nobodys,
             leftovers: self.leftovers.clone(),
         };
+        // Should the process end before there is an item, this tells whoever sweeps.
+        location.put(&sweep::mark_of(&received.stored.filename_disk), Bytes::new()).await?;
         writer.finish().await?;
         if is_image {
             received.facts = self.look(location, &received, head).await?;

@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, interval, sleep_until};
 use uuid::Uuid;
 
+use super::sweep::{self, Made};
 use super::{FILES, Leftover, Library, as_server, transform};
 use crate::error::Result;
 use crate::events::ItemEvent;
@@ -42,6 +43,7 @@ pub async fn tidy(
     mut leftovers: Leftovers,
 ) {
     let mut later: Vec<(Instant, Stored)> = Vec::new();
+    let mut made = Made::default();
     let mut expiry = interval(EXPIRE_EVERY);
     loop {
         let next = later.iter().map(|(at, _)| *at).min();
@@ -54,20 +56,28 @@ pub async fn tidy(
                 }
                 Err(broadcast::error::RecvError::Closed) => return,
             },
-            Some(Leftover { stored, is_undecided }) = leftovers.received.recv() => {
-                if is_undecided {
+            Some(leftover) = leftovers.received.recv() => match leftover {
+                Leftover::Nobodys(stored) => Some(stored),
+                Leftover::Undecided(stored) => {
                     later.push((Instant::now() + UNDECIDED_FOR, stored));
                     None
-                } else {
-                    Some(stored)
                 }
-            }
+                Leftover::Settled(stored) => {
+                    library.unmark(&stored).await;
+                    None
+                }
+                Leftover::Made(location, bytes) => {
+                    library.keep_small(&mut made, &location, bytes).await;
+                    None
+                }
+            },
             () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                 let due = later.iter().position(|(at, _)| *at <= Instant::now());
                 due.map(|due| later.swap_remove(due).1)
             }
             _ = expiry.tick() => {
                 library.expire_uploads().await;
+                library.sweep(&schema()).await;
                 None
             }
         };
@@ -88,17 +98,18 @@ fn left(event: &ItemEvent) -> Option<Stored> {
 
 impl Library<'_> {
     /// Removes content and the images made of it, unless an item has it.
-    async fn remove_if_nobodys(&self, schema: &Arc<Schema>, stored: &Stored) -> Result<()> {
+    pub(super) async fn remove_if_nobodys(&self, schema: &Arc<Schema>, stored: &Stored) -> Result<()> {
         let ctx = as_server(schema, Timestamp::now(), Uuid::now_v7());
         let query = json!({ "fields": "id", "limit": 1, "filter": {
             "storage": { "_eq": stored.storage }, "filename_disk": { "_eq": stored.filename_disk },
         } });
         let found = self.read(&ctx, FILES, Selection::Query, query).await?;
         let is_somebodys = found.as_array().is_none_or(|found: &Vec<Value>| !found.is_empty());
-        let Some(location) = self.files.storage.find(&stored.storage).filter(|_| !is_somebodys) else {
-            return Ok(());
-        };
-        location.remove(&stored.filename_disk).await?;
-        location.remove_folder(&transform::folder_of(&stored.filename_disk)).await
+        let Some(location) = self.files.storage.find(&stored.storage) else { return Ok(()) };
+        if !is_somebodys {
+            location.remove(&stored.filename_disk).await?;
+            location.remove_folder(&transform::folder_of(&stored.filename_disk)).await?;
+        }
+        location.remove(&sweep::mark_of(&stored.filename_disk)).await
     }
 }

@@ -4,6 +4,7 @@
 //! rehearsed without the parts that are still missing, which finds the secrets to hash and most of what is forbidden, and is
 //! shaped inside the transaction, when its references are known: rights and rules always judge the real values.
 
+use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
 
 use super::accounts;
@@ -17,6 +18,7 @@ use super::run::{Run, key_field};
 use super::service::ItemsService;
 use super::write::{Operation, Prepared, Secrets, Targets};
 use crate::access::{Action, Context};
+use crate::db::JsonBytes;
 use crate::error::{Error, Result};
 use crate::filter::Scalar;
 use crate::query::{Query, QueryLimits, Selection, parse};
@@ -98,18 +100,30 @@ impl ItemsService {
         steps: Vec<Step>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<WriteAnswer> {
+        let ctx = &*self.with_own(ctx).await?;
+        let prepare = async || self.prepare_steps(ctx, steps).await.map(Work::Many);
+        self.once(ctx, idempotency, prepare).await
+    }
+
+    /// Does the same and undoes it. Gives what would be answered.
+    pub async fn rehearse(&self, ctx: &Context, steps: Vec<Step>) -> Result<JsonBytes> {
+        let ctx = &*self.with_own(ctx).await?;
+        let steps = self.prepare_steps(ctx, steps).await?;
+        let (with, limits) = (self.run_context(ctx), self.settings.query.clone());
+        self.database(ctx)?
+            .rehearsal(move |tx| {
+                async move { Box::pin(steps.run(&mut Run::new(tx, with), &limits)).await }.boxed()
+            })
+            .await
+    }
+
+    async fn prepare_steps(&self, ctx: &Context, steps: Vec<Step>) -> Result<Steps> {
         if steps.len() > MOST_STEPS {
             return Err(Error::LimitExceeded {
                 limit: "operations of a transaction",
                 most: MOST_STEPS as u64,
             });
         }
-        let ctx = &*self.with_own(ctx).await?;
-        let prepare = async || self.prepare_steps(ctx, steps).await.map(Work::Many);
-        self.once(ctx, idempotency, prepare).await
-    }
-
-    async fn prepare_steps(&self, ctx: &Context, steps: Vec<Step>) -> Result<Steps> {
         let shaper = self.shaper(ctx);
         shaper.check_batch(steps.iter().map(|step| step.data.as_ref().map_or(0, items_in)).sum())?;
         let mut names: Vec<String> = Vec::new();

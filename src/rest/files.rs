@@ -69,6 +69,9 @@ impl<'a> FilesRoute<'a> {
 }
 
 pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: FilesRoute<'_>) -> Result<Answer> {
+    if let FilesRoute::Begin | FilesRoute::GoOn(_) = route {
+        tus::greet(api, call);
+    }
     let ctx = api.context(call).await?;
     match (route, call.method.as_str()) {
         (FilesRoute::List, "POST") => Box::pin(create(api, call, &ctx)).await,

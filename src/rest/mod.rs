@@ -3,8 +3,10 @@
 //! Start at [`Api`], which finds the route of a request, asks who sends it, and hands it on.
 
 mod account;
+mod archive;
 mod assets;
 mod auth;
+mod elsewhere;
 mod explain;
 mod files;
 mod graphql;
@@ -192,6 +194,8 @@ impl Api {
             Route::Graphql(route) => Box::pin(graphql::answer(self, call, route)).await,
             Route::Files(route) => files::answer(self, call, route).await,
             Route::Asset(id, name) => assets::answer(self, call, id, name).await,
+            Route::Archive(route) => archive::answer(self, call, route).await,
+            Route::Elsewhere(route) => elsewhere::answer(self, call, route).await,
             Route::Snapshot(route) => snapshot::answer(self, call, route).await,
             Route::OpenApi => {
                 let ctx = self.context(call).await?;

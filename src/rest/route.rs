@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use super::account::AccountRoute;
+use super::archive::ArchiveRoute;
+use super::elsewhere::ElsewhereRoute;
 use super::files::FilesRoute;
 use super::graphql::GraphqlRoute;
 use super::ours::OurRoute;
@@ -36,6 +38,10 @@ pub(super) enum Route<'a> {
     Graphql(GraphqlRoute),
     /// `/assets/{id}`, perhaps with a name behind it.
     Asset(&'a str, Option<&'a str>),
+    /// Several files at once.
+    Archive(ArchiveRoute<'a>),
+    /// What others would do.
+    Elsewhere(ElsewhereRoute<'a>),
     /// The model as a whole.
     Snapshot(SnapshotRoute),
     /// `/utils/sort/{collection}`
@@ -151,6 +157,13 @@ impl<'a> Route<'a> {
             }
             [a, rest @ ..] if a == "graphql" => Route::Graphql(GraphqlRoute::find(rest)?),
             [a, rest @ ..] if a == "files" => Route::Files(FilesRoute::find(rest)?),
+            [a, rest @ ..]
+                if a == "assets"
+                    && let Some(route) = ArchiveRoute::find(rest) =>
+            {
+                Route::Archive(route)
+            }
+            path if let Some(route) = ElsewhereRoute::find(path) => Route::Elsewhere(route),
             [a, id] if a == "assets" => Route::Asset(id, None),
             [a, id, name] if a == "assets" => Route::Asset(id, Some(name)),
             rest if let Some(route) = TransferRoute::find(rest) => Route::Transfer(route),
@@ -214,6 +227,8 @@ impl<'a> Route<'a> {
             Route::Files(route) => route.pattern(),
             Route::Asset(_, None) => "/assets/{id}",
             Route::Asset(_, Some(_)) => "/assets/{id}/{name}",
+            Route::Archive(route) => route.pattern(),
+            Route::Elsewhere(route) => route.pattern(),
             Route::Snapshot(route) => route.pattern(),
             Route::Sort(_) => "/utils/sort/{collection}",
             Route::Providers => "/auth",
@@ -257,9 +272,11 @@ impl<'a> Route<'a> {
             Route::Service(service) => service.methods(),
             Route::Graphql(route) => route.methods(),
             Route::Files(route) => route.methods(),
+            Route::Elsewhere(route) => route.methods(),
             Route::Snapshot(route) => route.methods(),
             Route::Transfer(route) => route.methods(),
             Route::Sort(_)
+            | Route::Archive(_)
             | Route::OpenShare
             | Route::InviteToShare
             | Route::Login
@@ -333,6 +350,9 @@ mod tests {
         check("metrics", Some("/metrics"));
         check("", None);
         check("files/import", Some("/files/import"));
+        check("assets/files", Some("/assets/files"));
+        check("assets/folder/1", Some("/assets/folder/{id}"));
+        check("utils/import", Some("/utils/import"));
         check("assets/1", Some("/assets/{id}"));
         check("assets/1/a.png", Some("/assets/{id}/{name}"));
         check("assets/1/a/b", None);

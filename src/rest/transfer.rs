@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{BufReader, Seek as _, SeekFrom, Write as _};
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -15,13 +15,19 @@ use super::Api;
 use crate::access::{Action, Context};
 use crate::error::{Error, Result};
 use crate::files::{Said, Source};
+use crate::items::ItemPayload;
 use crate::query::{Query, Selection, parse};
 use crate::server::{Answer, Attachment, Call, entries, object};
-use crate::transfer::{FileStream, Format, Imported, Job, Mode, one_file};
+use crate::transfer::{Batch, BatchMode, FileStream, Format, Imported, Job, Mode, one_file};
+
+/// A batch is taken as a whole.
+const MOST_BATCH_BYTES: u64 = 16 << 20;
 
 /// A route of this file, with what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TransferRoute<'a> {
+    /// `/utils/import`
+    ImportBatch,
     /// `/utils/import/{collection}`
     Import(&'a str),
     /// `/utils/export/{collection}`
@@ -36,6 +42,7 @@ impl<'a> TransferRoute<'a> {
     /// The route of a path.
     pub(super) fn find(path: &'a [Cow<'a, str>]) -> Option<Self> {
         match path {
+            [a, b] if a == "utils" && b == "import" => Some(TransferRoute::ImportBatch),
             [a, b, collection] if a == "utils" && b == "import" => Some(TransferRoute::Import(collection)),
             [a, b, collection] if a == "utils" && b == "export" => Some(TransferRoute::Export(collection)),
             [a, b] if a == "tablature" && b == "transfers" => Some(TransferRoute::List),
@@ -47,6 +54,7 @@ impl<'a> TransferRoute<'a> {
     /// How logs and figures call it.
     pub(super) fn pattern(self) -> &'static str {
         match self {
+            TransferRoute::ImportBatch => "/utils/import",
             TransferRoute::Import(_) => "/utils/import/{collection}",
             TransferRoute::Export(_) => "/utils/export/{collection}",
             TransferRoute::List => "/tablature/transfers",
@@ -57,7 +65,7 @@ impl<'a> TransferRoute<'a> {
     /// Its methods, as `Allow` lists them.
     pub(super) fn methods(self) -> &'static str {
         match self {
-            TransferRoute::Import(_) | TransferRoute::Export(_) => "POST",
+            TransferRoute::ImportBatch | TransferRoute::Import(_) | TransferRoute::Export(_) => "POST",
             TransferRoute::List | TransferRoute::One(_) => "GET, HEAD",
         }
     }
@@ -70,6 +78,7 @@ pub(super) async fn answer(
     route: TransferRoute<'_>,
 ) -> Result<Answer> {
     match route {
+        TransferRoute::ImportBatch => import_batch(api, call, ctx).await,
         TransferRoute::Import(collection) => import(api, call, ctx, collection).await,
         TransferRoute::Export(collection) => export(api, call, ctx, collection).await,
         // Visitors have begun nothing.
@@ -97,9 +106,7 @@ impl Options {
                     options.mode = Mode::find(mode)
                         .ok_or_else(|| Error::query("\"mode\" is either all-or-nothing or skip-bad"))?;
                 }
-                ("background", "true" | "1" | "") => options.is_background = true,
-                ("background", "false" | "0") => options.is_background = false,
-                ("background", _) => return Err(Error::query("\"background\" is either true or false")),
+                ("background", value) => options.is_background = switch("background", value)?,
                 _ => {}
             }
         }
@@ -129,6 +136,62 @@ async fn import(api: &Api, call: &mut Call<'_>, ctx: &Context, collection: &str)
         Mode::AllOrNothing => Ok(Answer::Done),
         Mode::SkipBad => Ok(Answer::Document(json!({ "data": told(&done) }))),
     }
+}
+
+/// `?mode=&dryRun=&dangerouslyAllowDelete=` with a JSON file `[{"collection":...,"items":[...]}]`.
+async fn import_batch(api: &Api, call: &mut Call<'_>, ctx: &Context) -> Result<Answer> {
+    ctx.accountability.user.as_ref().ok_or(Error::Forbidden)?;
+    let mut batch =
+        Batch { items: Vec::new(), mode: BatchMode::Add, is_rehearsal: false, removes_others: false };
+    for (name, value) in call.parameters()? {
+        match name.as_str() {
+            "mode" => {
+                batch.mode =
+                    BatchMode::find(&value).ok_or_else(|| Error::query("\"mode\" is either add or merge"))?;
+            }
+            "dryRun" => batch.is_rehearsal = switch("dryRun", &value)?,
+            "dangerouslyAllowDelete" => batch.removes_others = switch("dangerouslyAllowDelete", &value)?,
+            _ => {}
+        }
+    }
+    let (format, file) = receive(call, api.transfers.most_bytes.min(MOST_BATCH_BYTES)).await?;
+    if format != Format::Json {
+        return Err(Error::payload("a batch is a JSON file."));
+    }
+    batch.items = collections(file)?;
+    let done = api.transfers.import_batch(&api.items, ctx, batch).await?;
+    Ok(Answer::Document(json!({ "data": done })))
+}
+
+fn switch(name: &str, value: &str) -> Result<bool> {
+    match value {
+        "true" | "1" | "" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(Error::query(format_args!("\"{name}\" is either true or false"))),
+    }
+}
+
+/// The collections of a batch with their items.
+fn collections(mut file: File) -> Result<Vec<(String, Vec<ItemPayload>)>> {
+    let refused = || Error::payload("a batch is a list of {\"collection\":...,\"items\":[{...}]}.");
+    file.seek(SeekFrom::Start(0)).map_err(Error::internal)?;
+    // The parser refuses what is nested deeper than any item.
+    let parsed: Value = serde_json::from_reader(BufReader::new(file)).map_err(|_| refused())?;
+    let Value::Array(parts) = parsed else { return Err(refused()) };
+    let part = |part: Value| {
+        let Value::Object(mut part) = part else { return Err(refused()) };
+        let (Some(Value::String(name)), Some(Value::Array(items))) =
+            (part.remove("collection"), part.remove("items"))
+        else {
+            return Err(refused());
+        };
+        let items = items.into_iter().map(|item| match item {
+            Value::Object(item) => Ok(item),
+            _ => Err(refused()),
+        });
+        Ok((name, items.collect::<Result<_>>()?))
+    };
+    parts.into_iter().map(part).collect()
 }
 
 /// `{"format":...,"query":{...},"file":{...}}`: makes a file of the library behind the answer.

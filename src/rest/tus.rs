@@ -39,11 +39,19 @@ type Headers = Vec<(HeaderName, String)>;
 pub(super) fn options(api: &Api, methods: &'static str) -> Answer {
     let headers = vec![
         (header::ALLOW, methods.to_owned()),
+        (RESUMABLE, VERSION.to_owned()),
         (VERSIONS, VERSION.to_owned()),
         (EXTENSION, EXTENSIONS.to_owned()),
         (MAX_SIZE, api.files.config().most_upload_bytes.to_string()),
     ];
     told(StatusCode::NO_CONTENT, headers)
+}
+
+/// What stands in every answer, errors among them.
+pub(super) fn greet(api: &Api, call: &Call<'_>) {
+    if api.files.config().tus.enabled {
+        call.set_header(RESUMABLE, VERSION);
+    }
 }
 
 /// `POST /files/tus`: a new upload.
@@ -129,8 +137,7 @@ fn refusal(api: &Api, call: &Call<'_>) -> Result<Option<Answer>> {
     Ok(Some(told(StatusCode::PRECONDITION_FAILED, vec![(VERSIONS, VERSION.to_owned())])))
 }
 
-fn told(status: StatusCode, mut headers: Headers) -> Answer {
-    headers.push((RESUMABLE, VERSION.to_owned()));
+fn told(status: StatusCode, headers: Headers) -> Answer {
     Answer::Content(Box::new(Content { status, headers, body: Body::Empty }))
 }
 

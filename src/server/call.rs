@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -113,8 +113,13 @@ impl<'a> Call<'a> {
     /// Sends a cookie with the answer, whatever that is: the text of a `Set-Cookie` header.
     pub fn set_cookie(&self, cookie: &str) {
         if let Ok(value) = HeaderValue::from_str(cookie) {
-            self.notes.cookies.borrow_mut().push(value);
+            self.notes.headers.borrow_mut().push((header::SET_COOKIE, value));
         }
+    }
+
+    /// Sends a header with the answer, whatever that is.
+    pub fn set_header(&self, name: HeaderName, value: &'static str) {
+        self.notes.headers.borrow_mut().push((name, HeaderValue::from_static(value)));
     }
 
     /// The path with its parameters, as it was sent.

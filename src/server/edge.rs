@@ -77,7 +77,7 @@ pub(super) async fn handle<R: Routes>(
     let mut payload = payload.into_inner();
 
     let tally = Tally::default();
-    let cookies = RefCell::default();
+    let noted = RefCell::default();
 
     let answering = answer(
         &edge,
@@ -85,7 +85,7 @@ pub(super) async fn handle<R: Routes>(
         &mut payload,
         id,
         now,
-        Notes { route: &route, tally: &tally, cookies: &cookies },
+        Notes { route: &route, tally: &tally, headers: &noted },
     );
     let result = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
         // What the panic says is in the log already, without the values that it may hold.
@@ -101,8 +101,8 @@ pub(super) async fn handle<R: Routes>(
     add_headers(&mut response, id);
     let headers = response.headers_mut();
     tally.add_headers(headers);
-    for cookie in cookies.take() {
-        headers.append(header::SET_COOKIE, cookie);
+    for (name, value) in noted.take() {
+        headers.append(name, value);
     }
     if let Some(cors) = &edge.cors {
         cors.add_headers(&request, headers);
@@ -129,7 +129,7 @@ pub(super) async fn handle<R: Routes>(
 pub(super) struct Notes<'a> {
     pub(super) route: &'a Cell<&'static str>,
     pub(super) tally: &'a Tally,
-    pub(super) cookies: &'a RefCell<Vec<HeaderValue>>,
+    pub(super) headers: &'a RefCell<Vec<(HeaderName, HeaderValue)>>,
 }
 
 async fn answer<R: Routes>(

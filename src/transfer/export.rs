@@ -7,13 +7,13 @@ use bytes::Bytes;
 use futures::Stream;
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 
 use super::{Format, Transfers, write};
 use crate::access::Context;
 use crate::error::{Error, Result};
-use crate::items::{ItemsService, Pieces};
+use crate::items::ItemsService;
 use crate::query::Query;
 
 /// Pieces of a file that are made ahead of whoever takes them.
@@ -42,35 +42,41 @@ impl Transfers {
         format: Format,
     ) -> Result<FileStream> {
         let place = self.place().await?;
-        let rows = items.read_pieces(ctx, collection, query)?;
+        let mut rows = items.read_pieces(ctx, collection, query)?;
+        FileStream::begin(place, move |runtime, put| {
+            let is_flat = rows.is_flat;
+            write::encode(format, is_flat, &mut || runtime.block_on(rows.next()), put)
+        })
+        .await
+    }
+}
+
+impl FileStream {
+    /// Begins to make a file on a thread of its own, which keeps its place to the end.
+    pub(super) async fn begin(
+        place: OwnedSemaphorePermit,
+        make: impl FnOnce(&Handle, &mut write::Put<'_>) -> Result<()> + Send + 'static,
+    ) -> Result<Self> {
         let runtime = Handle::current();
-        let (sender, pieces) = mpsc::channel(AHEAD);
+        let (sender, pieces) = mpsc::channel::<Bytes>(AHEAD);
         let making = tokio::task::spawn_blocking(move || {
             let _place = place;
-            make(&runtime, rows, format, &sender)
+            let mut put = |piece: Vec<u8>| {
+                if piece.is_empty() {
+                    return Ok(());
+                }
+                let sent = runtime.block_on(sender.send_timeout(piece.into(), IDLE));
+                // Whoever asked has gone, or listens no more.
+                sent.map_err(|_| Error::UnprocessableContent { reason: "Nobody takes the file.".to_owned() })
+            };
+            make(&runtime, &mut put)
         });
         let mut file = FileStream { first: None, pieces, making: Some(making) };
         // What fails at once is told as what it is, not by an answer that breaks off.
         file.first = file.take().await?;
         Ok(file)
     }
-}
 
-fn make(runtime: &Handle, mut rows: Pieces, format: Format, sender: &mpsc::Sender<Bytes>) -> Result<()> {
-    let is_flat = rows.is_flat;
-    let mut next = || runtime.block_on(rows.next());
-    let mut put = |piece: Vec<u8>| {
-        if piece.is_empty() {
-            return Ok(());
-        }
-        let sent = runtime.block_on(sender.send_timeout(piece.into(), IDLE));
-        // Whoever asked has gone, or listens no more.
-        sent.map_err(|_| Error::UnprocessableContent { reason: "Nobody takes the file.".to_owned() })
-    };
-    write::encode(format, is_flat, &mut next, &mut put)
-}
-
-impl FileStream {
     /// The next bytes; `None` at the end of the file. Fails when it cannot be made to its end.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         match self.first.take() {

@@ -1,9 +1,11 @@
 //! Items to files and from files.
 //!
 //! Start at [`Transfers`]. `write` makes files of rows and `read` rows of files, a few at a time in both directions, so that the
-//! number of rows does not matter; which rows and what may become of them is the business of `items`. Work with files is done on
+//! number of rows does not matter; `archive` puts files of the library into one; which rows and what may become of them is the business of `items`. Work with files is done on
 //! threads of its own.
 
+mod archive;
+mod batch;
 mod cells;
 mod export;
 mod format;
@@ -23,6 +25,7 @@ use crate::config::TransferConfig;
 use crate::error::{Error, Result};
 use jobs::Jobs;
 
+pub use batch::{Batch, BatchMode};
 pub use export::{FileStream, one_file};
 pub use format::Format;
 pub use import::{Imported, Mode};

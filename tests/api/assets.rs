@@ -1,7 +1,7 @@
 //! What is served of files: caching, parts, names, images made of images, and what must not run or grow.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use image::{GenericImageView, ImageFormat};
 use serde_json::{Value, json};
@@ -337,7 +337,7 @@ async fn a_large_upload_is_never_whole_in_memory() {
         let mut most = 0;
         loop {
             most = most.max(memory_kb(process));
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
             if most == u64::MAX {
                 return;
             }
@@ -365,6 +365,39 @@ async fn who_may_not_see_a_file_learns_nothing_of_it() {
         let there = nobody.get(&format!("{}?width=4", path(&file))).await;
         let missing = nobody.get("/assets/c0ffee00-0000-4000-8000-00000000dead?width=4").await;
         assert_eq!((there.status, there.bytes), (missing.status, missing.bytes));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn images_that_were_made_stay_few() {
+    each_database(async |engine| {
+        let database = Database::fresh(engine).await;
+        let server = Server::builder(&database).collections(&empty());
+        let server = server.set("ASSETS_CACHE_MAX_SIZE", "20kb").start().await;
+        let admin = server.admin();
+        let file = upload(&admin, "pic.png", "image/png", &picture(64, 64, ImageFormat::Png)).await;
+        let path = path(&file);
+        for width in 30..60 {
+            // Pixels as they are: some kilobytes each.
+            let answer = admin.get(&format!("{path}?width={width}&format=tiff")).await;
+            assert_eq!(size(&answer).0, width);
+        }
+        let folder = database.dir().join("uploads/transforms");
+        let kept = || -> u64 {
+            let folders = std::fs::read_dir(&folder).unwrap().flatten();
+            let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).unwrap().flatten());
+            files.map(|file| file.metadata().unwrap().len()).sum()
+        };
+        for tries in 0.. {
+            let kept = kept();
+            if (1..=20 << 10).contains(&kept) {
+                break;
+            }
+            assert!(tries < 500, "{kept} bytes are kept");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(size(&admin.get(&format!("{path}?width=30&format=tiff")).await).0, 30, "made once more");
     })
     .await;
 }

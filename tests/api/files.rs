@@ -22,7 +22,7 @@ pub fn stored(server_dir: &Path) -> Vec<String> {
             entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
         })
         .unwrap_or_default();
-    names.retain(|name| name != "transforms" && name != "tus");
+    names.retain(|name| name != "transforms" && name != "tus" && name != "unsettled");
     names.sort();
     names
 }
@@ -254,8 +254,7 @@ async fn names_stay_names() {
             let disposition = asset.headers["content-disposition"].to_str().expect("plain letters");
             assert!(disposition.starts_with("inline; filename=\""), "{disposition}");
         }
-        let folder = database.dir().join("uploads");
-        assert!(std::fs::read_dir(&folder).unwrap().count() == 6 && !database.dir().join("passwd").exists());
+        assert!(stored(database.dir()).len() == 6 && !database.dir().join("passwd").exists());
         for name in stored(database.dir()) {
             let stem = name.split('.').next().unwrap();
             assert!(uuid::Uuid::parse_str(stem).is_ok(), "{name}");
@@ -493,4 +492,56 @@ async fn a_disk_that_is_away_is_told() {
     assert_eq!(admin.get("/files").await.data(), json!([]));
     std::fs::remove_file(database.dir().join("occupied")).unwrap();
     upload(&admin, "a.txt", "text/plain", b"a").await;
+}
+
+/// Content with a mark of this age, as a process leaves it behind that ends before there is an item.
+fn broken_off(uploads: &Path, name: &str, age: Duration) {
+    std::fs::create_dir_all(uploads.join("unsettled")).unwrap();
+    std::fs::write(uploads.join(name), b"half way").unwrap();
+    mark(uploads, name, age);
+}
+
+fn mark(uploads: &Path, name: &str, age: Duration) {
+    let mark = std::fs::File::create(uploads.join("unsettled").join(name)).unwrap();
+    mark.set_modified(std::time::SystemTime::now() - age).unwrap();
+}
+
+#[tokio::test]
+async fn uploads_that_broke_off_are_swept_up() {
+    each_database(async |engine| {
+        let project = Project::new(Database::fresh(engine).await, &[]).await;
+        let mut server = project.server().start().await;
+        let kept = upload(&server.admin(), "a.txt", "text/plain", b"hello").await;
+        let kept = kept["filename_disk"].as_str().unwrap().to_owned();
+        server.terminate();
+        server.ended(Duration::from_secs(10)).await;
+        let uploads = project.database.dir().join("uploads");
+        let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+        let (old, young) =
+            ("01a1fda9-0000-7000-8000-000000000001.txt", "01a1fda9-0000-7000-8000-000000000002.txt");
+        broken_off(&uploads, old, day + hour);
+        broken_off(&uploads, young, day - hour);
+        mark(&uploads, &kept, day + hour);
+        // What somebody else put there is none of our business.
+        std::fs::write(uploads.join("01a1fda9-0000-7000-8000-000000000003.txt"), b"x").unwrap();
+        project.run(&["doctor"]).says(&["note     storage, local: 2 upload(s) broke off"]);
+        let server = project.server().start().await;
+        settles(project.database.dir(), 3).await;
+        assert!(!uploads.join(old).exists() && uploads.join(young).exists() && uploads.join(&kept).exists());
+        let marks = || -> Vec<_> {
+            let marks = std::fs::read_dir(uploads.join("unsettled")).unwrap().flatten();
+            marks.map(|mark| mark.file_name()).collect()
+        };
+        for _ in 0..500 {
+            if marks().len() == 1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(marks(), [young]);
+        let all = server.admin().get("/files").await;
+        let asset = format!("/assets/{}", all.data()[0]["id"].as_str().unwrap());
+        assert_eq!(server.admin().get(&asset).await.text(), "hello");
+    })
+    .await;
 }

@@ -50,7 +50,7 @@ async fn the_same_as_on_a_disk() {
         let small = admin.get(&format!("{path}?width=20")).await;
         assert_eq!(image::load_from_memory(&small.bytes).unwrap().width(), 20);
         assert_eq!(admin.get(&format!("{path}?width=20")).await.bytes, small.bytes);
-        assert_eq!(store.state().objects.len(), 2);
+        settles(&store, 2).await;
 
         // Large enough to go in pieces, and read in parts.
         let content: Vec<u8> = (0..20_u32 << 20).map(|at| (at % 251) as u8).collect();

@@ -114,7 +114,10 @@ async fn only_who_may() {
         let makers = policy(&admin, "makers", rights).await;
         let (_, maker) = user(&admin, "maker", &[&makers]).await;
         let (_, other) = user(&admin, "other", &[&makers]).await;
-        begin(&running.visitor(), 5, &[]).await.refused(403, "FORBIDDEN");
+        let refused = begin(&running.visitor(), 5, &[]).await;
+        refused.refused(403, "FORBIDDEN");
+        assert_eq!(refused.header("tus-resumable"), Some("1.0.0"), "errors say what is spoken here, too");
+        assert_eq!(running.visitor().get("/files").await.header("tus-resumable"), None);
         begin(&maker, 2 << 20, &[]).await.refused(413, "CONTENT_TOO_LARGE");
         let place = place(&begin(&maker, 5, &[("filename", "a.txt")]).await);
         send(&other, &place, 0, b"hello").await.refused(403, "FORBIDDEN");

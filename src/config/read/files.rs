@@ -33,6 +33,7 @@ pub(super) fn files(reader: &mut Reader<'_>) -> FilesConfig {
         },
         assets: AssetsConfig {
             cache_ttl: reader.or("ASSETS_CACHE_TTL", Duration::from_secs(30 * 86_400), value::duration),
+            most_cache_bytes: bytes(reader.or("ASSETS_CACHE_MAX_SIZE", 5 << 30, value::size)),
             most_concurrent: reader.or("ASSETS_TRANSFORM_MAX_CONCURRENT", cores(), value::whole(1, 256)),
             timeout: reader.or("ASSETS_TRANSFORM_TIMEOUT", Duration::from_secs(15), value::duration),
             most_dimension: reader.or("ASSETS_TRANSFORM_IMAGE_MAX_DIMENSION", 6000, value::whole(1, 30_000)),

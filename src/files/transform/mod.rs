@@ -25,7 +25,7 @@ pub(super) use work::{Bounds, work};
 /// Pixels of all images that are worked on at the same time, in millions.
 const MOST_MEGAPIXELS: u32 = 72;
 /// Folder of what was made.
-const FOLDER: &str = "transforms";
+pub(super) const FOLDER: &str = "transforms";
 
 /// Where images made of this content are kept.
 pub(super) fn folder_of(filename_disk: &str) -> String {
