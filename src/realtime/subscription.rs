@@ -19,6 +19,10 @@ use crate::events::EventAction;
 use crate::query::{Meta, Query, Selection};
 use crate::schema::Collection;
 
+/// So many items are read by a plan that is kept; more are read together.
+const READ_ONE_BY_ONE: usize = 4;
+/// What stands before an item, as reads write it.
+const DATA: &[u8] = b"\"data\":";
 /// Items of one message at most.
 const ITEMS_PER_MESSAGE: usize = 500;
 /// So many items that changed together come as lists, so that an import floods nobody; fewer are told in a message each.
@@ -163,6 +167,15 @@ impl Spec {
             found.extend(seen(desk.items.read(ctx, &self.collection, selection, self.later.clone()).await)?);
             return Ok(found);
         }
+        let has_filter = self.later.filter.is_some() || self.later.search.is_some();
+        if keys.len() <= READ_ONE_BY_ONE && !has_filter {
+            for key in keys {
+                let Some(members) = self.read_one(desk, ctx, key, &self.later).await? else { continue };
+                let item = members.strip_prefix(DATA).unwrap_or_default();
+                found.push([DATA, b"[", item, b"]"].concat());
+            }
+            return Ok(found);
+        }
         for keys in keys.chunks(ITEMS_PER_MESSAGE) {
             let selection = Selection::Keys(keys.iter().map(|key| key.to_string()).collect());
             let read = desk.items.read(ctx, &self.collection, selection, self.later.clone()).await;
@@ -175,6 +188,19 @@ impl Spec {
         Ok(found)
     }
 
+    /// What may be seen of one item. The plan of it is kept.
+    async fn read_one(
+        &self,
+        desk: &Desk,
+        ctx: &Context,
+        key: &Arc<str>,
+        query: &Query,
+    ) -> Result<Option<Vec<u8>>> {
+        let selection = Selection::Key(key.to_string());
+        let make = || Ok(query.clone());
+        seen(desk.items.read_named(ctx, &self.collection, selection, &self.text, make).await)
+    }
+
     /// The same as documents, one for each item.
     async fn read_documents(
         &self,
@@ -184,7 +210,6 @@ impl Spec {
         action: EventAction,
         keys: &[&Arc<str>],
     ) -> Result<Vec<Vec<u8>>> {
-        const DATA: &[u8] = b"\"data\":";
         let mut found = Vec::new();
         let Some(query) = &asked.data else {
             let seen = self.visible(desk, ctx, Some(keys), ITEMS_PER_MESSAGE).await?;
@@ -193,9 +218,7 @@ impl Spec {
         };
         let shows_key = matches!(self.key_rules(ctx), Some((_, true)));
         for key in keys {
-            let selection = Selection::Key(key.to_string());
-            let read = desk.items.read(ctx, &self.collection, selection, query.clone()).await;
-            let Some(members) = seen(read)? else { continue };
+            let Some(members) = self.read_one(desk, ctx, key, query).await? else { continue };
             let key = if shows_key { Value::from(&***key) } else { Value::Null };
             found.push(asked.message(action.name(), &key, members.strip_prefix(DATA)));
         }
