@@ -158,9 +158,10 @@ async function measure(database, chosen, project) {
             say(`${database.name}: ${line(cell)}`);
         }
     }
+    const doors = chosen.some((shape) => shape.name === 'r3') ? await measureDoors(database, servers.server) : [];
     const rights = await measureRights(database, servers.server, chosen.filter((shape) => !shape.writes), keys);
     for (const server of Object.values(servers)) await stop(server);
-    return { cells, idle, peak, rights };
+    return { cells, idle, peak, doors, rights };
 }
 
 // The same reads by an administrator and by somebody with a row filter, a field list and two policies, on the same server.
@@ -191,6 +192,43 @@ async function measureRights(database, server, chosen, keys) {
             cells.push(cell);
             say(`${database.name}: ${shape.name} c=${concurrency}, reader: ${rightsOf(cell).slice(2).join(', ')}`);
         }
+    }
+    return cells;
+}
+
+// The nested read over REST, over GraphQL with a document that was sent before, and with one that never was.
+async function measureDoors(database, server) {
+    const selected = `${fields.replace(',author', '')} author { id name email } comments { id name body written_at } `
+        + 'tags { tag { id name } }';
+    const document = `query Nested($page: Int) { articles(limit: 25, page: $page) { ${selected} } }`;
+    const graphql = (query, index) =>
+        ({ method: 'POST', path: '/graphql', body: { query, variables: { page: index % 8 + 1 } } });
+    const doors = {
+        rest: shapes.find((shape) => shape.name === 'r3').requests(),
+        cached: count(8, (index) => graphql(document, index)),
+        fresh: count(4000, (index) => graphql(`${document} # ${index}`, index)),
+    };
+    const files = {};
+    for (const [door, requests] of Object.entries(doors)) {
+        files[door] = join(folder, `r3.${door}`);
+        writeRequests(files[door], requests, token);
+        const answer = JSON.parse((await ask(server, requests[0])).text);
+        const found = door === 'rest' ? answer.data : answer.data?.articles;
+        if (answer.errors || found?.length !== 25) throw new Error(`${door}: ${JSON.stringify(answer).slice(0, 2000)}`);
+        await load(server, files[door], Math.max(...connections), 1);
+    }
+    const cells = [];
+    for (const concurrency of connections) {
+        const cell = { concurrency, rest: newTally(), cached: newTally(), fresh: newTally() };
+        for (const order of [['rest', 'cached', 'fresh'], ['fresh', 'cached', 'rest']]) {
+            for (const door of order) {
+                const before = [cpuOf(server), database.cpu('server')];
+                const result = await load(server, files[door], concurrency, Math.max(1, Math.floor(seconds / 2)));
+                tally(cell[door], result, cpuOf(server) - before[0], database.cpu('server') - before[1]);
+            }
+        }
+        cells.push(cell);
+        say(`${database.name}: GraphQL c=${concurrency}, CPU per request against REST: ${doorsOf(cell).slice(1).join(', ')}`);
     }
     return cells;
 }
@@ -577,6 +615,17 @@ function rightsOf(cell) {
     ];
 }
 
+const doorsTitle = 'The nested read over GraphQL, with a document that was sent before and with a new one, against REST:';
+const doorsHeads = ['conn.', 'REST CPU us', 'sent before', 'new', 'sent before / REST', 'new / REST'];
+
+function doorsOf(cell) {
+    const [rest, cached, fresh] = ['rest', 'cached', 'fresh'].map((door) => figures(cell, door).cpu);
+    return [
+        String(cell.concurrency), round(rest), round(cached), round(fresh),
+        (cached / rest).toFixed(2), (fresh / rest).toFixed(2),
+    ];
+}
+
 function remarks({ cells, idle, peak, startTimes }) {
     const size = ({ anonymous, resident }) => `${anonymous.toFixed(1)} MB anonymous, ${resident.toFixed(1)} MB resident`;
     const different = [...new Set(cells.filter((cell) => !cell.identical).map((cell) => cell.shape.name))];
@@ -600,9 +649,10 @@ function aligned(rows) {
 }
 
 function print(part) {
+    const doors = part.doors.length ? `${doorsTitle}\n\n${aligned([doorsHeads, ...part.doors.map(doorsOf)])}\n\n` : '';
     const rights = part.rights.length ? `${rightsTitle}\n\n${aligned([rightsHeads, ...part.rights.map(rightsOf)])}\n` : '';
     const table = aligned([heads, ...tableOf(part)]);
-    console.log(`\n${titles[part.name]}\n\n${table}\n\n${remarks(part).join('\n')}\n\n${rights}`);
+    console.log(`\n${titles[part.name]}\n\n${table}\n\n${remarks(part).join('\n')}\n\n${doors}${rights}`);
 }
 
 const rightsTitle = 'A reader with a row filter, a field list and two policies, against the administrator:';
@@ -613,9 +663,11 @@ function markdown(report) {
     const table = (part) => grid([heads, ...tableOf(part)]);
     const rights = (part) => (part.rights.length
         ? `\n${rightsTitle}\n\n${grid([rightsHeads, ...part.rights.map(rightsOf)])}\n` : '');
+    const doors = (part) => (part.doors.length
+        ? `\n${doorsTitle}\n\n${grid([doorsHeads, ...part.doors.map(doorsOf)])}\n` : '');
     const machine = `${cpus().length} cores (${cpus()[0].model})`;
     return `Measured on ${machine}, ${seconds} s per line and server.\n\n${report.map((part) =>
-        `## ${titles[part.name]}\n\n${table(part)}\n\n${remarks(part).map((text) => `- ${text}`).join('\n')}\n${rights(part)}`).join('\n')}`;
+        `## ${titles[part.name]}\n\n${table(part)}\n\n${remarks(part).map((text) => `- ${text}`).join('\n')}\n${doors(part)}${rights(part)}`).join('\n')}`;
 }
 
 // ---------------------------------------------------------------- small things

@@ -105,8 +105,12 @@ impl App {
             }
             _ => None,
         };
-        let graphql =
-            GraphQl::new(items.clone(), query_limits(&config.limits), config.graphql.clone(), |_, _, _| {});
+        let graphql = GraphQl::new(
+            items.clone(),
+            query_limits(&config.limits),
+            config.graphql.clone(),
+            rest::describe_graphql,
+        );
         let graphql = Arc::new(graphql);
         let realtime = config.sockets.clone().map(|sockets| {
             let desk = Desk {
@@ -162,6 +166,7 @@ impl App {
             nodes: Nodes::join(&db).await?,
         });
         tokio::spawn(forget_callers_of_old_files(project.store(), api.clone()));
+        tokio::spawn(describe_new_models(project.store(), api.clone()));
         tokio::spawn(measure(metrics, db.clone()));
         if db.dialect() != Dialect::Sqlite {
             // A SQLite database is served by one process.
@@ -235,6 +240,26 @@ async fn forget_callers_of_old_files(store: Arc<SchemaStore>, api: Arc<Api>) {
     let mut changes = store.access_changes();
     while changes.changed().await.is_ok() {
         api.auth.forget_all();
+    }
+}
+
+/// Whoever asked for GraphQL lately finds the schema of a new model made.
+async fn describe_new_models(store: Arc<SchemaStore>, api: Arc<Api>) {
+    let mut changes = store.model_changes();
+    while changes.changed().await.is_ok() {
+        let schema = store.schema();
+        for (user, scope) in api.graphql.callers() {
+            let now = Timestamp::now();
+            // Who is gone asks no more.
+            let Ok((accountability, rules)) = api.auth.stand_for(&schema, user.as_deref(), now).await else {
+                continue;
+            };
+            let ctx =
+                Context { accountability, rules, schema: schema.clone(), now, request_id: Uuid::now_v7() };
+            if let Err(error) = api.graphql.get_ready(&ctx, scope).await {
+                tracing::warn!(%error, "the GraphQL schema of a new model could not be made yet");
+            }
+        }
     }
 }
 

@@ -82,6 +82,8 @@ enum Command {
     Export(transfer::Export),
     /// Print the OpenAPI document of the model.
     Openapi(specs::OpenApi),
+    /// Print the GraphQL schema of the model.
+    GraphqlSchema(specs::GraphqlSchema),
     /// Print TypeScript types of the model, for the public SDK.
     Types,
     /// Try the rule tests of the files in a throwaway database.
@@ -197,6 +199,7 @@ async fn dispatch(command: Command, config: Config) -> Result<Outcome> {
         Command::Import(arguments) => return transfer::import(&app, arguments).await,
         Command::Export(arguments) => return transfer::export(&app, arguments).await,
         Command::Adopt(arguments) => return adopt::run(&app, arguments).await,
+        Command::GraphqlSchema(arguments) => return specs::graphql_schema(&app, arguments).await,
         Command::Types => return specs::types(&app).await,
         Command::Schema { .. } | Command::Settings | Command::Check { .. } | Command::Doctor => {}
     }

@@ -1,4 +1,4 @@
-//! `openapi` and `types`: the model as documents for programs.
+//! `openapi`, `graphql-schema` and `types`: the model as documents for programs.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::output::{complain, print, say};
 use crate::access::{AccessRules, Accountability, Context};
 use crate::app::App;
 use crate::error::Result;
+use crate::graphql::{self, Scope};
 use crate::rest;
 use crate::schema::Schema;
 use crate::specs;
@@ -28,14 +29,27 @@ pub(super) struct OpenApi {
     visitor: bool,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct GraphqlSchema {
+    #[command(flatten)]
+    whose: OpenApi,
+    /// What belongs to the system (`/graphql/system`) instead of items.
+    #[arg(long)]
+    system: bool,
+}
+
 /// Prints the OpenAPI document.
 pub(super) async fn openapi(app: &App, arguments: OpenApi) -> Result<Outcome> {
-    let schema = app.project.model().await?;
-    let Some((accountability, rules)) = subject(app, &schema, &arguments).await? else {
-        return Ok(Outcome::Failed);
-    };
-    let ctx = Context { accountability, rules, schema, now: Timestamp::now(), request_id: Uuid::now_v7() };
+    let Some(ctx) = context(app, &arguments).await? else { return Ok(Outcome::Failed) };
     say(format_args!("{:#}", specs::document(&ctx, &app.config.server.public_url, rest::is_route)));
+    Ok(Outcome::Done)
+}
+
+/// Prints the GraphQL schema.
+pub(super) async fn graphql_schema(app: &App, arguments: GraphqlSchema) -> Result<Outcome> {
+    let Some(ctx) = context(app, &arguments.whose).await? else { return Ok(Outcome::Failed) };
+    let scope = if arguments.system { Scope::System } else { Scope::Items };
+    print(graphql::sdl(&ctx, scope, rest::describe_graphql)?);
     Ok(Outcome::Done)
 }
 
@@ -43,6 +57,14 @@ pub(super) async fn openapi(app: &App, arguments: OpenApi) -> Result<Outcome> {
 pub(super) async fn types(app: &App) -> Result<Outcome> {
     print(specs::typescript(&*app.project.model().await?));
     Ok(Outcome::Done)
+}
+
+/// The context of whoever the document is for; `None`, after complaining, when there is nobody of that name.
+async fn context(app: &App, whose: &OpenApi) -> Result<Option<Context>> {
+    let schema = app.project.model().await?;
+    let Some((accountability, rules)) = subject(app, &schema, whose).await? else { return Ok(None) };
+    let now = Timestamp::now();
+    Ok(Some(Context { accountability, rules, schema, now, request_id: Uuid::now_v7() }))
 }
 
 /// Whose document it is; `None`, after complaining, when there is nobody of that name.

@@ -22,6 +22,6 @@ mod write;
 pub use build::{Describe, Roots};
 pub use request::Request;
 pub use run::{Extra, ExtraAnswer, NoExtra};
-pub use service::GraphQl;
+pub use service::{GraphQl, sdl};
 pub use shape::{Caller, Scope};
 pub use subscribe::{Subscription, errors};

@@ -23,6 +23,8 @@ const MOST_DOCUMENT_BYTES: u64 = 16 << 20;
 const MOST_DESCRIPTION_BYTES: u64 = 16 << 20;
 /// Sets of rights whose schema is remembered; an entry takes some hundred bytes.
 const MOST_RIGHTS: u64 = 10_000;
+/// Callers for whom a new model is described before they ask.
+const MOST_CALLERS: u64 = 100;
 /// Longer documents are not expected twice.
 const LONGEST_KEPT: usize = 64 << 10;
 
@@ -36,6 +38,8 @@ pub struct GraphQl {
     built: Cache<(u64, Arc<Shape>), Arc<Built>>,
     /// The same by whose they are.
     known: Cache<RightsKey, Weak<Built>>,
+    /// Who asked lately, by key; `None` for visitors.
+    callers: Cache<(Option<String>, Scope), ()>,
     documents: Cache<(u64, Box<str>), Arc<Prepared>>,
     /// Descriptions of schemas, by document and variables.
     pub(super) descriptions: Cache<(u64, String), Arc<str>>,
@@ -76,8 +80,8 @@ impl GraphQl {
                 u32::try_from(key.1.len() + text.len()).unwrap_or(u32::MAX)
             })
             .build();
-        let known = Cache::new(MOST_RIGHTS);
-        GraphQl { items, limits, config, describe, built, known, documents, descriptions }
+        let (known, callers) = (Cache::new(MOST_RIGHTS), Cache::new(MOST_CALLERS));
+        GraphQl { items, limits, config, describe, built, known, callers, documents, descriptions }
     }
 
     /// How much a request may ask for.
@@ -101,6 +105,16 @@ impl GraphQl {
         let prepared = self.prepared(&built, &request.query).await?;
         let run = Run { door: self, ctx, built: &built, prepared: &prepared, extra };
         run.answer(request, may_change).await
+    }
+
+    /// Users (`None` for visitors) who asked lately, so that whoever changes the model can have it described for them.
+    pub fn callers(&self) -> Vec<(Option<String>, Scope)> {
+        self.callers.iter().map(|(caller, ())| caller.as_ref().clone()).collect()
+    }
+
+    /// Builds the schema of a caller before it is asked for.
+    pub async fn get_ready(&self, ctx: &Context, scope: Scope) -> Result<()> {
+        self.built(ctx, scope).await.map(drop)
     }
 
     /// The schema of what the caller may use, in the language of schemas.
@@ -130,6 +144,7 @@ impl GraphQl {
             }
         };
         self.known.insert(key, Arc::downgrade(&built));
+        self.callers.insert((ctx.accountability.user.clone(), scope), ());
         Ok(built)
     }
 
@@ -145,4 +160,9 @@ impl GraphQl {
         }
         Ok(prepared)
     }
+}
+
+/// The schema of what the caller of this context may use, in the language of schemas.
+pub fn sdl(ctx: &Context, scope: Scope, describe: Describe) -> Result<String> {
+    Ok(build(&ctx.schema, &Shape::of(ctx, scope), describe)?.checker.sdl())
 }

@@ -16,6 +16,7 @@ pub struct SchemaStore {
     status: ArcSwap<Status>,
     versions: AtomicU64,
     access: watch::Sender<()>,
+    models: watch::Sender<()>,
 }
 
 /// How the files, the model and the database stand to each other.
@@ -43,6 +44,7 @@ impl SchemaStore {
             status: ArcSwap::from_pointee(Status { version, ..Status::default() }),
             versions: AtomicU64::new(version),
             access: watch::Sender::new(()),
+            models: watch::Sender::new(()),
         }
     }
 
@@ -66,6 +68,11 @@ impl SchemaStore {
         self.access.subscribe()
     }
 
+    /// Told whenever there is another model.
+    pub fn model_changes(&self) -> watch::Receiver<()> {
+        self.models.subscribe()
+    }
+
     pub(super) fn announce_access(&self) {
         self.access.send_replace(());
     }
@@ -80,6 +87,7 @@ impl SchemaStore {
         self.catalogue.store(Arc::new(catalogue));
         self.schema.store(Arc::new(schema));
         self.status.store(Arc::new(status));
+        self.models.send_replace(());
     }
 
     /// Keeps the model and says what is wrong.

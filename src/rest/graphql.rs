@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use super::Api;
 use crate::access::Context;
 use crate::error::{Error, Result};
-use crate::graphql::{NoExtra, Request, Scope};
-use crate::server::{Answer, Body, Call, Content, object};
+use crate::graphql::{Caller, NoExtra, Request, Roots, Scope};
+use crate::server::{Answer, Body, Call, Content, entries, object};
 
 /// A route of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +71,54 @@ pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: GraphqlRoute) 
         GraphqlRoute::SystemSdl => return sdl(api, &ctx, Scope::System).await,
     };
     let may_change = call.method.as_str() == "POST";
-    let request = if may_change { object(call.json().await?)? } else { parameters(call)? };
-    let request = Request::from_body(request)?;
-    api.graphql.answer(&ctx, scope, &request, may_change, &NoExtra).await.map(Answer::Members)
+    let body = if may_change { call.json().await? } else { Some(Value::Object(parameters(call)?)) };
+    match body {
+        Some(Value::Array(bodies)) if api.graphql.config().batch > 0 => {
+            several(api, &ctx, scope, bodies).await
+        }
+        body => {
+            let request = Request::from_body(object(body)?)?;
+            api.graphql.answer(&ctx, scope, &request, may_change, &NoExtra).await.map(Answer::Members)
+        }
+    }
 }
+
+/// Several requests, one after the other; each has its own answer in the list.
+async fn several(api: &Api, ctx: &Context, scope: Scope, bodies: Vec<Value>) -> Result<Answer> {
+    let most = api.graphql.config().batch;
+    if bodies.len() > most {
+        return Err(Error::LimitExceeded { limit: "GRAPHQL_MAX_BATCH", most: most as u64 });
+    }
+    let mut out = b"[".to_vec();
+    for body in bodies {
+        let answer = match object(Some(body)).and_then(Request::from_body) {
+            Ok(request) => api.graphql.answer(ctx, scope, &request, true, &NoExtra).await,
+            Err(error) => Err(error),
+        };
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        out.push(b'{');
+        match answer {
+            Ok(members) => out.extend_from_slice(&members),
+            Err(error @ Error::Internal { .. }) => return Err(error),
+            Err(error) => {
+                out.extend_from_slice(b"\"errors\":");
+                out.extend_from_slice(Value::Array(entries(&error)).to_string().as_bytes());
+            }
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+    Ok(Answer::Content(Box::new(Content {
+        status: StatusCode::OK,
+        headers: vec![(header::CONTENT_TYPE, "application/json; charset=utf-8".to_owned())],
+        body: Body::Whole(out.into()),
+    })))
+}
+
+/// What schemas have beside the items of collections.
+pub fn describe(_: Scope, _: &Caller, _: &mut Roots<'_, '_>) {}
 
 /// The schema of what the caller may use, as a file.
 async fn sdl(api: &Api, ctx: &Context, scope: Scope) -> Result<Answer> {

@@ -50,6 +50,7 @@ use crate::transfer::Transfers;
 
 pub use auth::Cookies;
 pub use explain::Denials;
+pub use graphql::describe as describe_graphql;
 use route::Route;
 pub use specs::is_route;
 

@@ -35,6 +35,8 @@ mod filters;
 mod filters_related;
 mod fuzz;
 mod graphql;
+mod graphql_limits;
+mod graphql_writes;
 mod history;
 mod idempotency;
 mod imports;
