@@ -11,7 +11,7 @@ mod outbox;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::db::{Committed, Database};
 use crate::schema::Collection;
@@ -22,6 +22,9 @@ pub use hooks::{FilterHook, Hooks};
 
 /// Under load events are handed on together, this often; one that comes after a while is handed on at once.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// For so many pauses a slow listener is waited for.
+const MOST_PAUSES: u32 = 50;
 
 /// Events that a slow listener may be behind before it misses some.
 const BROADCAST_CAPACITY: usize = 4096;
@@ -81,7 +84,14 @@ pub struct Events {
     hooks: Arc<Hooks>,
     listeners: Listeners,
     beliefs: Beliefs,
-    committed: mpsc::UnboundedSender<Vec<ItemEvent>>,
+    committed: mpsc::UnboundedSender<Announced>,
+}
+
+/// Events on their way to the listeners.
+struct Announced {
+    events: Vec<ItemEvent>,
+    /// Told when the listeners have been.
+    told: Option<oneshot::Sender<()>>,
 }
 
 /// The ways to the listeners of this node.
@@ -95,22 +105,47 @@ impl Listeners {
         // Nobody listening is no fault.
         let _ = self.all.send(Arc::new(event));
     }
+
+    /// More events wait for a listener than it should be told on top of.
+    fn are_behind(&self) -> bool {
+        self.all.len() >= BROADCAST_CAPACITY / 2
+    }
+
+    /// Waits for those who are behind, but not for long. Gives whether they have caught up.
+    async fn wait(&self) -> bool {
+        for _ in 0..MOST_PAUSES {
+            if !self.are_behind() {
+                return true;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        false
+    }
 }
 
 /// Tells the listeners what was committed, and hands on the numbers of what they were told.
 async fn forward(
     listeners: Listeners,
-    mut committed: mpsc::UnboundedReceiver<Vec<ItemEvent>>,
+    mut committed: mpsc::UnboundedReceiver<Announced>,
     delivered: mpsc::UnboundedSender<Vec<i64>>,
 ) {
+    // A listener who is slow is waited for once, and then misses what it misses until it has caught up.
+    let mut is_patient = true;
     while let Some(first) = committed.recv().await {
-        let mut ids = Vec::with_capacity(first.len());
+        let mut ids = Vec::with_capacity(first.events.len());
         let mut next = Some(first);
-        while let Some(events) = next {
+        while let Some(Announced { events, told }) = next {
             for event in events {
                 ids.push(event.outbox_id);
+                if listeners.are_behind() {
+                    is_patient = is_patient && listeners.wait().await;
+                } else {
+                    is_patient = true;
+                }
                 listeners.tell(event);
             }
+            // Who does not wait any more need not be told.
+            let _ = told.map(|told| told.send(()));
             next = committed.try_recv().ok();
         }
         // The task ends with the process only; what is not removed is dispatched at the next start.
@@ -174,17 +209,26 @@ impl Events {
         }
         self.beliefs.forget(&events).await;
         // The task that takes it ends with the process only.
-        let _ = self.committed.send(events);
+        let _ = self.committed.send(Announced { events, told: None });
+    }
+
+    /// The same; returns when the listeners have been told, so that not all of many events are on their way at once.
+    async fn announce_in_turn(&self, events: Vec<ItemEvent>) {
+        self.beliefs.forget(&events).await;
+        let (told, done) = oneshot::channel();
+        if self.committed.send(Announced { events, told: Some(told) }).is_ok() {
+            let _ = done.await;
+        }
     }
 
     /// Announces what was committed, where it may be too much to be kept in memory: these events, and those whose rows in the
     /// outbox have these numbers.
     pub async fn dispatch_many(&self, database: &Database, committed: Committed<(Vec<ItemEvent>, Vec<i64>)>) {
         let (others, events) = committed.split();
-        self.announce(events).await;
+        self.announce_in_turn(events).await;
         for ids in others.into_inner().chunks(outbox::ROWS_AT_ONCE) {
             match outbox::read(database, ids).await {
-                Ok(events) => self.announce(events).await,
+                Ok(events) => self.announce_in_turn(events).await,
                 // They are in the outbox still, and are found there like those of a process that ended.
                 Err(error) => tracing::warn!(%error, "events could not be read back yet"),
             }
