@@ -71,9 +71,14 @@ impl Directories {
 
     /// The directory as it is now.
     pub(super) async fn current(&self, store: &Store, schema: &Schema) -> Result<Arc<Directory>> {
-        if let Some(directory) = self.believed() {
-            return Ok(directory);
+        match self.believed() {
+            Some(directory) => Ok(directory),
+            // Rarely, and large: requests should not carry it along.
+            None => Box::pin(self.load(store, schema)).await,
         }
+    }
+
+    async fn load(&self, store: &Store, schema: &Schema) -> Result<Arc<Directory>> {
         let began = Instant::now();
         let mut failed = self.loading.lock().await;
         if let Some(directory) = self.believed() {

@@ -113,7 +113,8 @@ impl Authenticator {
             return caller.speak(&directory, schema, client, now);
         }
         let generation = self.callers.generation();
-        let caller = Arc::new(self.look_up(schema, token, now).await?);
+        // Rarely, and large: requests should not carry it along.
+        let caller = Arc::new(Box::pin(self.look_up(schema, token, now)).await?);
         self.callers.keep(digest, caller.clone(), generation);
         caller.speak(&directory, schema, client, now)
     }

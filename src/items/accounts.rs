@@ -70,7 +70,7 @@ pub(super) async fn check(service: &ItemsService, ctx: &Context, prepared: &mut 
     if passwords.is_empty() {
         return Ok(());
     }
-    service.check_passwords(&ctx.schema, &passwords).await
+    Box::pin(service.check_passwords(&ctx.schema, &passwords)).await
 }
 
 /// A way to show every item of a write, nested ones included.

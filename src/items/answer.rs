@@ -259,6 +259,16 @@ impl ItemsService {
             };
             return Ok(WriteAnswer { status: status(body.as_ref()), body, is_replay: false });
         };
+        Box::pin(self.once_under(ctx, key, prepare)).await
+    }
+
+    /// The same under a key.
+    async fn once_under(
+        &self,
+        ctx: &Context,
+        key: IdempotencyKey,
+        prepare: impl AsyncFnOnce() -> Result<Work>,
+    ) -> Result<WriteAnswer> {
         let _guard = self.running.start(&key)?;
         self.forget_old_answers(ctx).await;
         // A repeated request meets no hook and no check again: only its answer.
@@ -334,8 +344,8 @@ impl ItemsService {
 
     /// The write and, where that is at hand or belongs under a key, the answer in one transaction.
     async fn work(&self, ctx: &Context, work: Work, key: Option<IdempotencyKey>) -> Result<Outcome> {
-        if let (Work::One(one), None) = (&work, &key)
-            && let Some(outcome) = self.at_once(ctx, one).await?
+        if let (Work::One(one), None, Dialect::Postgres) = (&work, &key, self.database.dialect())
+            && let Some(outcome) = Box::pin(self.at_once(ctx, one)).await?
         {
             return Ok(outcome);
         }

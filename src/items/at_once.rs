@@ -43,9 +43,9 @@ enum What<'a> {
 }
 
 impl ItemsService {
-    /// Does it with one statement. `None` where it takes more than one, or nothing was done.
+    /// Does it with one statement of PostgreSQL. `None` where it takes more than one, or nothing was done.
     pub(super) async fn at_once(&self, ctx: &Context, one: &One) -> Result<Option<Outcome>> {
-        if self.database.dialect() != Dialect::Postgres || self.database.has_row_security() {
+        if self.database.has_row_security() {
             return Ok(None);
         }
         let id = one.prepared.collection;
@@ -75,8 +75,7 @@ impl ItemsService {
             .split();
         self.events.dispatch(events).await;
         let place = (id, one.prepared.is_single);
-        outcome(ctx, self.database.dialect(), one.asked.as_ref(), place, done?, &self.settings.query)
-            .map(Some)
+        outcome(ctx, Dialect::Postgres, one.asked.as_ref(), place, done?, &self.settings.query).map(Some)
     }
 }
 

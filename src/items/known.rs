@@ -53,7 +53,10 @@ impl ItemsService {
             let rows = self.database(ctx)?.rows(&statement).await?;
             Ok(rows.iter().filter_map(|row| row.text(0).cloned()).collect())
         };
-        let triggered = rules.triggered.get_or_try_init(ask).await?;
+        let triggered = match rules.triggered.get() {
+            Some(known) => known,
+            None => Box::pin(rules.triggered.get_or_try_init(ask)).await?,
+        };
         Ok(!triggered.contains(&collection.name))
     }
 }

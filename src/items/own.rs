@@ -25,7 +25,8 @@ impl ItemsService {
         let mut own = Map::new();
         if let Some(user) = &ctx.accountability.user {
             for path in paths {
-                own.insert(path.to_owned(), self.own_value(ctx, user, path).await?);
+                // Rarely, and large: writes should not carry it along.
+                own.insert(path.to_owned(), Box::pin(self.own_value(ctx, user, path)).await?);
             }
         }
         let accountability = Accountability { own: Some(own), ..(*ctx.accountability).clone() };

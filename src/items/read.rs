@@ -36,7 +36,8 @@ impl ItemsService {
         query: Query,
     ) -> Result<JsonBytes> {
         if query.version.is_some() {
-            return self.read_version(ctx, collection, selection, query).await;
+            // Rarely, and large: other reads should not carry it along.
+            return Box::pin(self.read_version(ctx, collection, selection, query)).await;
         }
         self.read_main(ctx, collection, selection, query).await
     }
@@ -98,7 +99,7 @@ impl ItemsService {
         }
         let query = query()?;
         if query.version.is_some() {
-            return self.read_version(ctx, collection, selection, query).await;
+            return Box::pin(self.read_version(ctx, collection, selection, query)).await;
         }
         let dialect = self.database.dialect();
         let compiled = compile(ctx, dialect, collection, &selection, &query, &self.settings.query)?;
