@@ -19,7 +19,7 @@ mod text;
 mod values;
 mod write;
 
-pub use build::{Describe, Roots};
+pub use build::{Describe, Roots, output};
 pub use request::Request;
 pub use run::{Extra, ExtraAnswer, NoExtra};
 pub use service::{GraphQl, sdl};

@@ -12,8 +12,9 @@ use super::select::Selector;
 use super::service::GraphQl;
 use super::values;
 use crate::access::Context;
+use crate::db::JsonBytes;
 use crate::error::{Error, Result};
-use crate::items::document;
+use crate::items::{self, ItemsService, document};
 use crate::query::{Members, Query, Selection};
 use crate::schema::CollectionId;
 use crate::server;
@@ -27,6 +28,18 @@ pub trait Extra {
         field: &'a str,
         arguments: Map<String, Value>,
     ) -> LocalBoxFuture<'a, Result<ExtraAnswer>>;
+
+    /// Makes or changes items of a collection; the answer is as `items` gives it, `None` where they may not be read.
+    fn write<'a>(
+        &'a self,
+        items: &'a ItemsService,
+        ctx: &'a Context,
+        collection: &'a str,
+        operation: items::Operation,
+        answer: Option<Query>,
+    ) -> LocalBoxFuture<'a, Result<Option<JsonBytes>>> {
+        Box::pin(async move { Ok(items.write(ctx, collection, operation, answer, None).await?.body) })
+    }
 }
 
 /// What such a field is answered with.

@@ -182,6 +182,8 @@ impl<'a> Selector<'a> {
                 }
                 Value::Object(out)
             }
+            // Where an object is expected, nothing else is one.
+            _ if fields.iter().any(|field| !field.selection_set.node.items.is_empty()) => Value::Null,
             other => typed(type_name, other),
         }
     }
@@ -190,7 +192,7 @@ impl<'a> Selector<'a> {
 /// A value as its type has it.
 fn typed(type_name: &str, value: &Value) -> Value {
     match (type_name, value) {
-        ("ID", Value::Number(number)) => Value::from(number.to_string()),
+        ("ID" | "GraphQLBigInt", Value::Number(number)) => Value::from(number.to_string()),
         ("Float" | "Int", Value::String(text)) => {
             text.parse::<serde_json::Number>().map_or_else(|_| value.clone(), Value::Number)
         }

@@ -95,8 +95,9 @@ impl Run<'_> {
                 let name = &schema.collection(collection).name;
                 let is_read = answer.is_some();
                 let answer = answer.map(|query| *query);
-                let written = self.door.items.write(self.ctx, name, operation, answer, None).await?;
-                Ok(match (written.body, number) {
+                let items = &self.door.items;
+                let written = self.extra.write(items, self.ctx, name, operation, answer).await?;
+                Ok(match (written, number) {
                     (Some(members), _) => without_data(members),
                     (None, _) if !is_read => b"true".to_vec(),
                     // It was written, and cannot be seen.

@@ -1,4 +1,8 @@
-//! `/graphql`: the same items in another language.
+//! `/graphql`: the same items in another language; and `/graphql/system` with what the system has beside them.
+
+mod describe;
+mod system;
+mod table;
 
 use std::borrow::Cow;
 
@@ -10,6 +14,9 @@ use crate::access::Context;
 use crate::error::{Error, Result};
 use crate::graphql::{Caller, NoExtra, Request, Roots, Scope};
 use crate::server::{Answer, Body, Call, Content, entries, object};
+
+pub use describe::describe;
+use system::SystemFields;
 
 /// A route of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +45,7 @@ impl GraphqlRoute {
     pub(super) fn find_sdl(path: &[Cow<'_, str>]) -> Option<Self> {
         match path {
             [] => Some(GraphqlRoute::Sdl),
+            [a] if a == "items" => Some(GraphqlRoute::Sdl),
             [a] if a == "system" => Some(GraphqlRoute::SystemSdl),
             _ => None,
         }
@@ -74,17 +82,41 @@ pub(super) async fn answer(api: &Api, call: &mut Call<'_>, route: GraphqlRoute) 
     let body = if may_change { call.json().await? } else { Some(Value::Object(parameters(call)?)) };
     match body {
         Some(Value::Array(bodies)) if api.graphql.config().batch > 0 => {
-            several(api, &ctx, scope, bodies).await
+            several(api, call, &ctx, scope, bodies).await
         }
         body => {
             let request = Request::from_body(object(body)?)?;
-            api.graphql.answer(&ctx, scope, &request, may_change, &NoExtra).await.map(Answer::Members)
+            one(api, call, &ctx, scope, &request, may_change).await.map(Answer::Members)
+        }
+    }
+}
+
+/// Answers one request.
+async fn one(
+    api: &Api,
+    call: &Call<'_>,
+    ctx: &Context,
+    scope: Scope,
+    request: &Request,
+    may_change: bool,
+) -> Result<Vec<u8>> {
+    match scope {
+        Scope::Items => api.graphql.answer(ctx, scope, request, may_change, &NoExtra).await,
+        Scope::System => {
+            let extra = SystemFields { api, call };
+            api.graphql.answer(ctx, scope, request, may_change, &extra).await
         }
     }
 }
 
 /// Several requests, one after the other; each has its own answer in the list.
-async fn several(api: &Api, ctx: &Context, scope: Scope, bodies: Vec<Value>) -> Result<Answer> {
+async fn several(
+    api: &Api,
+    call: &Call<'_>,
+    ctx: &Context,
+    scope: Scope,
+    bodies: Vec<Value>,
+) -> Result<Answer> {
     let most = api.graphql.config().batch;
     if bodies.len() > most {
         return Err(Error::LimitExceeded { limit: "GRAPHQL_MAX_BATCH", most: most as u64 });
@@ -92,7 +124,7 @@ async fn several(api: &Api, ctx: &Context, scope: Scope, bodies: Vec<Value>) -> 
     let mut out = b"[".to_vec();
     for body in bodies {
         let answer = match object(Some(body)).and_then(Request::from_body) {
-            Ok(request) => api.graphql.answer(ctx, scope, &request, true, &NoExtra).await,
+            Ok(request) => one(api, call, ctx, scope, &request, true).await,
             Err(error) => Err(error),
         };
         if out.len() > 1 {
@@ -116,9 +148,6 @@ async fn several(api: &Api, ctx: &Context, scope: Scope, bodies: Vec<Value>) -> 
         body: Body::Whole(out.into()),
     })))
 }
-
-/// What schemas have beside the items of collections.
-pub fn describe(_: Scope, _: &Caller, _: &mut Roots<'_, '_>) {}
 
 /// The schema of what the caller may use, as a file.
 async fn sdl(api: &Api, ctx: &Context, scope: Scope) -> Result<Answer> {

@@ -7,8 +7,10 @@ use serde_json::{Map, Value, json};
 use super::auth::text;
 use super::{Api, items};
 use crate::access::Context;
+use crate::db::JsonBytes;
 use crate::error::{Error, Result};
-use crate::items::{IdempotencyKey, Operation, Targets, WriteAnswer, hashing};
+use crate::files::FILES;
+use crate::items::{IdempotencyKey, Operation, Targets, hashing};
 use crate::query::{Selection, parse};
 use crate::server::{Answer, Call, object};
 use crate::system::{Reply, random, rights};
@@ -133,23 +135,16 @@ impl<'a> SystemService<'a> {
 /// The items of a system collection. What is more than items is kept apart from the requests that are not about it.
 pub(super) async fn list(api: &Api, call: &mut Call<'_>, ctx: &Context, name: &str) -> Result<Answer> {
     match (name, call.method.as_str()) {
-        (COMMENTS, "POST") => {
-            let (operation, reply) = creation(api, call, ctx).await?;
-            Ok(written(Box::pin(api.system().create_comments(ctx, operation, reply)).await?))
-        }
-        (NOTIFICATIONS, "POST") => {
-            let (operation, reply) = creation(api, call, ctx).await?;
-            Ok(written(Box::pin(api.system().create_notifications(ctx, operation, reply)).await?))
-        }
-        (VERSIONS, "POST") => {
-            let (operation, reply) = creation(api, call, ctx).await?;
-            Ok(written(Box::pin(api.system().create_versions(ctx, operation, reply)).await?))
+        (COMMENTS | NOTIFICATIONS | VERSIONS, "POST") => {
+            let (body, idempotency) = items::write_body(call, ctx).await?;
+            let reply = reply(api, call, idempotency)?;
+            written(Box::pin(write(api, ctx, name, items::creation(body)?, reply)).await)
         }
         (VERSIONS, "PATCH") => {
             let (body, idempotency) = items::write_body(call, ctx).await?;
             let operation = items::changes(api, body)?;
             let reply = reply(api, call, idempotency)?;
-            Ok(written(api.system().update_versions(ctx, operation, reply).await?))
+            written(Box::pin(write(api, ctx, name, operation, reply)).await)
         }
         _ => items::list(api, call, ctx, name).await,
     }
@@ -167,22 +162,46 @@ pub(super) async fn one(
         let (body, idempotency) = items::write_body(call, ctx).await?;
         let operation = Operation::Update(Targets::Key(key.to_owned()), object(body)?);
         let reply = reply(api, call, idempotency)?;
-        return Ok(written(api.system().update_versions(ctx, operation, reply).await?));
+        return written(Box::pin(write(api, ctx, name, operation, reply)).await);
     }
     items::one(api, call, ctx, name, key).await
 }
 
-async fn creation(api: &Api, call: &mut Call<'_>, ctx: &Context) -> Result<(Operation, Reply)> {
-    let (body, idempotency) = items::write_body(call, ctx).await?;
-    Ok((items::creation(body)?, reply(api, call, idempotency)?))
+/// Makes or changes items of a system collection, with what belongs to that.
+pub(super) async fn write(
+    api: &Api,
+    ctx: &Context,
+    name: &str,
+    operation: Operation,
+    reply: Reply,
+) -> Result<Option<JsonBytes>> {
+    let system = api.system();
+    let is_new = matches!(operation, Operation::Create(_) | Operation::CreateMany(_));
+    let answer = match (name, is_new) {
+        (COMMENTS, true) => system.create_comments(ctx, operation, reply).await,
+        (NOTIFICATIONS, true) => system.create_notifications(ctx, operation, reply).await,
+        (VERSIONS, true) => system.create_versions(ctx, operation, reply).await,
+        (VERSIONS, false) => system.update_versions(ctx, operation, reply).await,
+        (FILES, true) => {
+            let (payloads, is_single) = match operation {
+                Operation::Create(payload) => (vec![payload], true),
+                Operation::CreateMany(payloads) => (payloads, false),
+                _ => (Vec::new(), false),
+            };
+            let library = api.files.library(&api.items);
+            return library.declare(ctx, payloads, is_single, reply.query.unwrap_or_default()).await;
+        }
+        _ => api.items.write(ctx, name, operation, reply.query, reply.idempotency).await,
+    };
+    Ok(answer?.body)
 }
 
 fn reply(api: &Api, call: &Call<'_>, idempotency: Option<IdempotencyKey>) -> Result<Reply> {
     Ok(Reply { query: Some(items::url_query(api, call)?), idempotency })
 }
 
-fn written(answer: WriteAnswer) -> Answer {
-    answer.body.map_or(Answer::Empty, Answer::Members)
+fn written(answer: Result<Option<JsonBytes>>) -> Result<Answer> {
+    Ok(answer?.map_or(Answer::Empty, Answer::Members))
 }
 
 fn data(value: Value) -> Answer {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::body::{self, JsonLimits};
 use super::edge::Notes;
-use super::gate::Gate;
+use super::gate::{Gate, RouteClass};
 use super::path;
 use crate::error::{Error, Result};
 
@@ -36,6 +36,36 @@ pub struct Call<'a> {
     pub(super) limits: JsonLimits,
     pub(super) gate: &'a Arc<Gate>,
     pub(super) notes: Notes<'a>,
+    /// What stands in place of what the client sent, in a call inside another.
+    pub(super) given: Option<Given<'a>>,
+}
+
+/// Parameters and body of a call inside another.
+#[derive(Clone)]
+pub(super) struct Given<'a> {
+    parameters: &'a str,
+    body: Bytes,
+}
+
+/// What a call inside another asks for: see [`Call::within`].
+pub struct Inner {
+    /// Like [`Call::method`].
+    pub method: Method,
+    /// Like [`Call::path`].
+    pub path: Vec<Cow<'static, str>>,
+    /// The parameters of its URL, encoded.
+    pub parameters: String,
+    /// Its body as JSON; empty for none.
+    pub body: Bytes,
+    /// Nothing comes from the client.
+    pub(super) payload: Payload,
+}
+
+impl Inner {
+    /// A call with nothing but a method and a path.
+    pub fn new(method: Method, path: Vec<Cow<'static, str>>) -> Self {
+        Inner { method, path, parameters: String::new(), body: Bytes::new(), payload: Payload::None }
+    }
 }
 
 /// How a request says who sends it.
@@ -53,25 +83,54 @@ impl<'a> Call<'a> {
         self.notes.route.set(pattern);
     }
 
-    /// Counts the request against what its user may send, once it is known who that is. Fails with `RequestsExceeded`.
+    /// A call as whoever sent this one could have sent it: of the same caller from the same place, and part of the same answer.
+    pub fn within<'b>(&'b self, inner: &'b mut Inner) -> Call<'b> {
+        Call {
+            method: inner.method.clone(),
+            path: &inner.path,
+            id: self.id,
+            now: self.now,
+            address: self.address,
+            http: self.http,
+            payload: &mut inner.payload,
+            limits: self.limits,
+            gate: self.gate,
+            notes: self.notes,
+            given: Some(Given { parameters: &inner.parameters, body: inner.body.clone() }),
+        }
+    }
+
+    /// Counts a call inside another one: what is guessed there is guessed as often as it is asked for.
+    pub async fn count_within(&self, class: RouteClass) -> Result<()> {
+        self.gate.admit_within(class, self.address, self.now, self.notes.tally).await
+    }
+
+    /// Counts the request against what its user may send, once it is known who that is; a call inside another was counted with
+    /// that one. Fails with `RequestsExceeded`.
     pub async fn count_user(&self, user: &str) -> Result<()> {
+        if self.given.is_some() {
+            return Ok(());
+        }
         self.gate.admit_user(user, self.now, self.notes.tally).await
     }
 
     /// Parameters of the URL in order, decoded, without the token.
     pub fn parameters(&self) -> Result<Vec<(String, String)>> {
-        let mut pairs = path::pairs(self.http.query_string())?;
+        let mut pairs = path::pairs(self.raw_parameters())?;
         pairs.retain(|(name, _)| name != "access_token");
         Ok(pairs)
     }
 
     /// The parameters of the URL as they came.
     pub fn raw_parameters(&self) -> &'a str {
-        self.http.query_string()
+        self.given.as_ref().map_or_else(|| self.http.query_string(), |given| given.parameters)
     }
 
-    /// The value of a header, when it is text.
+    /// The value of a header, when it is text. What is said of the request as a whole means nothing for a call inside it.
     pub fn header(&self, name: &str) -> Option<&'a str> {
+        if self.given.is_some() && matches!(name, "content-type" | "idempotency-key" | "if-match") {
+            return None;
+        }
         self.http.headers().get(name).and_then(|value| value.to_str().ok())
     }
 
@@ -129,6 +188,9 @@ impl<'a> Call<'a> {
 
     /// The body as it was sent, at most as long as allowed.
     pub async fn bytes(&mut self) -> Result<Bytes> {
+        if let Some(given) = &self.given {
+            return Ok(given.body.clone());
+        }
         body::read(self.payload, body::announced(self.http), self.limits.most_bytes).await
     }
 
@@ -157,7 +219,7 @@ impl<'a> Call<'a> {
             return Ok(None);
         }
         let content_type = self.header("content-type").unwrap_or_default();
-        if !is_json(content_type) {
+        if self.given.is_none() && !is_json(content_type) {
             // A form of another site can send these without asking, so none of them may change anything.
             return Err(unsupported(content_type));
         }

@@ -160,6 +160,7 @@ async fn answer<R: Routes>(
         limits: edge.limits,
         gate: &edge.gate,
         notes,
+        given: None,
     };
     edge.routes.answer(&mut call).await
 }

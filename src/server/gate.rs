@@ -64,20 +64,38 @@ impl Gate {
         now: Timestamp,
         tally: &Tally,
     ) -> Result<()> {
-        let (sign_in, registration) = match class {
-            RouteClass::Free => return Ok(()),
-            RouteClass::SignIn => (self.sign_in.as_ref(), None),
-            RouteClass::Registration => (self.sign_in.as_ref(), self.registration.as_ref()),
-            RouteClass::Other => (None, None),
-        };
-        let mut key = None;
-        for limiter in [self.per_address.as_ref(), sign_in, registration].into_iter().flatten() {
-            let key = key.get_or_insert_with(|| address_key(address));
-            tally.note(limiter.take(key).await, now)?;
+        if class == RouteClass::Free {
+            return Ok(());
         }
+        if let Some(limiter) = &self.per_address {
+            tally.note(limiter.take(&address_key(address)).await, now)?;
+        }
+        self.admit_within(class, address, now, tally).await?;
         // Last, so that what is refused to one does not use up what is there for all.
         if let Some(global) = &self.global {
             tally.note(global.take("all").await, now)?;
+        }
+        Ok(())
+    }
+
+    /// Counts what is asked for inside a request against the limits of its class; those of all requests have counted the whole.
+    /// Fails with `RequestsExceeded`.
+    pub(super) async fn admit_within(
+        &self,
+        class: RouteClass,
+        address: Option<IpAddr>,
+        now: Timestamp,
+        tally: &Tally,
+    ) -> Result<()> {
+        let limiters = match class {
+            RouteClass::Free | RouteClass::Other => return Ok(()),
+            RouteClass::SignIn => [self.sign_in.as_ref(), None],
+            RouteClass::Registration => [self.sign_in.as_ref(), self.registration.as_ref()],
+        };
+        let mut key = None;
+        for limiter in limiters.into_iter().flatten() {
+            let key = key.get_or_insert_with(|| address_key(address));
+            tally.note(limiter.take(key).await, now)?;
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ mod socket;
 mod tests;
 
 pub use body::{JsonLimits, object, parse_json};
-pub use call::{Call, Credentials};
+pub use call::{Call, Credentials, Inner};
 pub use edge::Routes;
 pub use gate::{Gate, RouteClass};
 pub use listen::Listening;

@@ -36,6 +36,7 @@ mod filters_related;
 mod fuzz;
 mod graphql;
 mod graphql_limits;
+mod graphql_system;
 mod graphql_writes;
 mod history;
 mod idempotency;

@@ -2,7 +2,7 @@
 
 use async_graphql::dynamic::{InputObject, InputValue, Type, TypeRef};
 
-use super::{Make, Types, fixed, is_field_name, is_type_name};
+use super::{Make, Types, fixed, is_field_name};
 use crate::schema::{CollectionId, ColumnType, Field, FieldId, FieldKind};
 
 impl Types<'_> {
@@ -81,7 +81,7 @@ impl Types<'_> {
 
     fn is_written(&self, id: CollectionId, may: impl Fn(FieldId) -> bool) -> bool {
         let collection = self.collection(id);
-        is_type_name(&collection.name)
+        self.has_types(id)
             && collection
                 .fields()
                 .any(|(id, field)| may(id) && is_field_name(&field.name) && takes_values(field))
@@ -97,7 +97,8 @@ impl Types<'_> {
             };
             let is_given = fields.is_given(field_id);
             let Some(mut of) = self.input_type(id, field_id, field, true) else { continue };
-            if field.kind == FieldKind::Plain && !is_given && is_needed(field) {
+            let is_filled_in = is_given || self.collection(id).is_system();
+            if field.kind == FieldKind::Plain && !is_filled_in && is_needed(field) {
                 of = TypeRef::NonNull(Box::new(of));
             }
             input = input.field(InputValue::new(&*field.name, of));

@@ -16,10 +16,11 @@ use async_graphql::dynamic::{Schema as Checker, Type};
 use async_graphql::registry::{MetaField, MetaType};
 
 use super::introspect::Intercept;
-use super::shape::Shape;
+use super::shape::{Scope, Shape};
 use crate::error::{Error, Result};
 use crate::schema::{Collection, CollectionId, Field, FieldId, Schema};
 
+pub use outputs::output;
 pub use roots::{Describe, Roots};
 pub(super) use roots::{Number, Root};
 
@@ -236,7 +237,14 @@ impl<'a> Types<'a> {
 
     /// Whether items of this collection have a type.
     fn has_items(&self, id: CollectionId) -> bool {
-        is_type_name(&self.collection(id).name) && self.readable(id).any(|(_, field)| field.column.is_some())
+        self.has_types(id) && self.readable(id).any(|(_, field)| field.column.is_some())
+    }
+
+    /// Whether this collection can have types.
+    fn has_types(&self, id: CollectionId) -> bool {
+        let collection = self.collection(id);
+        let is_open = self.shape.scope == Scope::Items || !MODEL.contains(&&*collection.name);
+        is_open && is_type_name(&collection.name)
     }
 
     /// The collections that a many-to-any leads to and whose items have a type.
@@ -244,6 +252,10 @@ impl<'a> Types<'a> {
         allowed.iter().copied().filter(|related| self.has_items(*related)).collect()
     }
 }
+
+/// The tables that the model is kept in. Whoever asks for the system is shown the model, not these.
+const MODEL: &[&str] =
+    &["directus_collections", "directus_fields", "directus_relations", "directus_extensions"];
 
 /// Whether a collection with this name can have types.
 fn is_type_name(name: &str) -> bool {

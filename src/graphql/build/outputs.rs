@@ -6,7 +6,7 @@ use super::{Make, Types, fixed, is_field_name};
 use crate::schema::{CollectionId, Field, FieldId, FieldKind};
 
 /// A field of an answer. Nobody asks it for its value.
-pub(super) fn output(name: impl Into<String>, of: TypeRef) -> Output {
+pub fn output(name: impl Into<String>, of: TypeRef) -> Output {
     Output::new(name, of, |_| FieldFuture::from_value(None))
 }
 

@@ -11,7 +11,7 @@ use async_graphql::dynamic::{
 use super::outputs::output;
 use super::{Made, Make, Types, fixed};
 use crate::graphql::shape::{Caller, Scope};
-use crate::schema::{Collection, CollectionId};
+use crate::schema::{Collection, CollectionId, ColumnType, Field};
 
 /// Adds to the roots what a scope has beside the items of collections.
 pub type Describe = fn(Scope, &Caller, &mut Roots<'_, '_>);
@@ -104,6 +104,29 @@ impl<'t, 'a> Roots<'t, 'a> {
     pub fn update_input(&mut self, collection: &str) -> Option<String> {
         let id = self.types.schema.find(collection)?;
         self.types.has_update(id).then(|| self.types.name(Make::Update(id)))
+    }
+
+    /// Whether items of this collection may be read.
+    pub fn reads(&self, collection: &str) -> bool {
+        self.types.schema.find(collection).is_some_and(|id| self.types.shape.read(id).is_some())
+    }
+
+    /// Whether items of any collection may be changed.
+    pub fn changes_anything(&self) -> bool {
+        self.types.schema.collections().any(|(id, _)| self.types.shape.update(id).is_some())
+    }
+
+    /// The columns of a collection with their types, as the language of schemas writes them.
+    pub fn columns(&self, collection: &str) -> Vec<String> {
+        let Some(collection) = self.types.schema.get(collection) else { return Vec::new() };
+        let written = |field: &Field| {
+            let column = field.column.as_ref()?;
+            let scalar = fixed::scalar(field);
+            let of =
+                if column.column_type == ColumnType::Csv { format!("[{scalar}]") } else { scalar.to_owned() };
+            Some(format!("{}: {of}", field.name))
+        };
+        collection.fields().filter_map(|(_, field)| written(field)).collect()
     }
 
     /// The scalar for any JSON.
@@ -221,7 +244,8 @@ impl<'t, 'a> Roots<'t, 'a> {
 
     fn changes(&mut self, id: CollectionId, name: &str) {
         let collection = self.types.collection(id);
-        if collection.key().is_none() || !super::is_type_name(&collection.name) {
+        let is_history = HISTORY.contains(&&*collection.name);
+        if is_history || collection.key().is_none() || !super::is_type_name(&collection.name) {
             return;
         }
         let is_read = self.types.has_items(id);
@@ -290,6 +314,10 @@ impl<'t, 'a> Roots<'t, 'a> {
     }
 
     fn mutated(&mut self, id: CollectionId, name: &str) {
+        // Who listens to the system does so by the names of its collections, on the sockets of REST.
+        if self.types.shape.scope == Scope::System {
+            return;
+        }
         let name = format!("{name}_mutated");
         if !self.types.has_items(id) || self.subscriptions.contains_key(&name) {
             return;
@@ -329,6 +357,25 @@ fn root_name(scope: Scope, collection: &Collection) -> Option<&str> {
     collection.fields().next()?;
     match scope {
         Scope::Items => (!collection.is_system()).then_some(&*collection.name),
-        Scope::System => collection.name.strip_prefix("directus_").filter(|_| collection.is_system()),
+        Scope::System => {
+            let is_open = collection.is_system() && !CLOSED.contains(&&*collection.name);
+            collection.name.strip_prefix("directus_").filter(|_| is_open)
+        }
     }
 }
+
+/// What happened is written down by the server, and by nobody else.
+const HISTORY: &[&str] = &["directus_activity", "directus_revisions"];
+
+/// System collections that have no items of their own for anybody: the model has other fields, and the rest is the server's alone.
+const CLOSED: &[&str] = &[
+    "directus_collections",
+    "directus_deployment_projects",
+    "directus_deployment_runs",
+    "directus_deployments",
+    "directus_extensions",
+    "directus_fields",
+    "directus_migrations",
+    "directus_relations",
+    "directus_sessions",
+];
