@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::Api;
 use crate::access::Context;
 use crate::error::{Error, Result};
-use crate::graphql::{Caller, NoExtra, Request, Roots, Scope};
+use crate::graphql::{NoExtra, Request, Scope};
 use crate::server::{Answer, Body, Call, Content, entries, object};
 
 pub use describe::describe;
