@@ -393,7 +393,9 @@ async fn items_of_the_system_are_written_as_over_rest() {
     each_database(async |engine| {
         let (server, _database) = blog::own(engine).await;
         let admin = server.admin();
-        let (ada, _) = user(&admin, "ada", &[]).await;
+        let rights = json!([["articles", "read", {}, ["*"]], ["directus_comments", "read", {}, ["*"]]]);
+        let reading = policy(&admin, "reading", rights).await;
+        let (ada, _) = user(&admin, "ada", &[&reading]).await;
         let comment = format!(
             "mutation {{ create_comments_item(data: {{ collection: \"articles\", item: \"1\", comment: \"Hi @{ada}\" }}) \
              {{ comment item user_created {{ email }} }} }}"

@@ -61,18 +61,23 @@ assert.deepEqual(found, {
 });
 assert.deepEqual(Object.keys(found.articles[0]).slice(0, 3), ['__typename', 'id', 'title'], 'in the order of the document');
 
-// The same through the independent client, which sends several operations and names one.
-const document = gql`${read} query Other { site { title } }`;
-assert.deepEqual(await independent.request({ document, variables: { filter }, operationName: 'Articles' }), found);
+// The same through the independent client; and one operation of several, which is named.
+assert.deepEqual(await independent.request(gql`${read}`, { filter }), found);
+const named = await fetch(`${server.url}/graphql`, {
+  method: 'POST',
+  headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+  body: JSON.stringify({ query: `${read} query Other { site { title } }`, variables: { filter }, operationName: 'Articles' }),
+});
+assert.deepEqual((await named.json()).data, found);
 const written = await independent.request(gql`
-  mutation Write($items: [create_comments_input!], $id: ID!) {
-    made: create_comments_items(data: $items) { body article { id } }
+  mutation Write($items: [create_articles_topics_input!], $id: ID!) {
+    made: create_articles_topics_items(data: $items) { articles_id { title } topics_id { name } }
     update_articles_item(id: $id, data: { status: "published", comments: [] }) { status comments { id } }
     update_site(data: { title: "Of the site" }) { title }
     delete_articles_item(id: 2) { id }
-  }`, { items: [{ body: 'New', article: { id: 3 } }], id: 1 });
+  }`, { items: [{ topics_id: { id: 1 }, articles_id: { title: 'Made below' } }], id: 1 });
 assert.deepEqual(written, {
-  made: [{ body: 'New', article: { id: '3' } }],
+  made: [{ articles_id: { title: 'Made below' }, topics_id: { name: 'On First' } }],
   update_articles_item: { status: 'published', comments: [] },
   update_site: { title: 'Of the site' },
   delete_articles_item: { id: '2' },
@@ -88,7 +93,7 @@ const tokens = await new GraphQLClient(`${server.url}/graphql/system`).request(
   ADMIN,
 );
 const signedIn = createDirectus(server.url).with(graphql()).with(authentication('json'));
-await signedIn.setToken(tokens.access_token);
+await signedIn.setToken(tokens.auth_login.access_token);
 const me = await signedIn.query('{ users_me { email role { name } } server_ping }', undefined, 'system');
 assert.equal(me.users_me.email, ADMIN.email);
 assert.equal(me.server_ping, 'pong');
