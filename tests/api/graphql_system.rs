@@ -393,19 +393,20 @@ async fn items_of_the_system_are_written_as_over_rest() {
     each_database(async |engine| {
         let (server, _database) = blog::own(engine).await;
         let admin = server.admin();
-        let rights = json!([["articles", "read", {}, ["*"]], ["directus_comments", "read", {}, ["*"]]]);
+        let rights = json!([["notes", "read", {}, ["*"]]]);
         let reading = policy(&admin, "reading", rights).await;
         let (ada, _) = user(&admin, "ada", &[&reading]).await;
+        let note = admin.create("notes", json!({ "name": "first" })).await["id"].to_string();
         let comment = format!(
-            "mutation {{ create_comments_item(data: {{ collection: \"articles\", item: \"1\", comment: \"Hi @{ada}\" }}) \
+            "mutation {{ create_comments_item(data: {{ collection: \"notes\", item: \"{note}\", comment: \"Hi @{ada}\" }}) \
              {{ comment item user_created {{ email }} }} }}"
         );
         let expected = json!({ "create_comments_item": {
-            "comment": format!("Hi @{ada}"), "item": "1", "user_created": { "email": ADMIN_EMAIL },
+            "comment": format!("Hi @{ada}"), "item": note, "user_created": { "email": ADMIN_EMAIL },
         } });
         assert_eq!(ask(&admin, &comment, json!({})).await, expected);
         let query = "query Q($u: ID!) { notifications(filter: { recipient: { id: { _eq: $u } } }) { collection item } }";
-        let told = json!({ "notifications": [{ "collection": "articles", "item": "1" }] });
+        let told = json!({ "notifications": [{ "collection": "notes", "item": note }] });
         assert_eq!(ask(&admin, query, json!({ "u": ada })).await, told, "whoever is mentioned is told");
 
         let version = "mutation { create_versions_item(data: { key: \"draft\", name: \"Draft\", collection: \"articles\", item: \"1\" }) { key hash } }";
