@@ -229,7 +229,7 @@ mod tests {
     fn every_field_stands_for_a_route() {
         for stands in QUERIES.iter().chain(MUTATIONS) {
             let (method, pattern) = stands.request.split_once(' ').expect("method and path");
-            let pattern = pattern.replace("{name}", "{collection}");
+            let pattern = pattern.replace("{name}", "{collection}").replace("{scope}", "system");
             assert!(crate::rest::is_route(method, &pattern), "{}", stands.name);
         }
         assert!(QUERIES.iter().all(|query| query.request.starts_with("GET ")), "reading changes nothing");
