@@ -20,7 +20,7 @@ pub use beliefs::Belief;
 use beliefs::Beliefs;
 pub use hooks::{FilterHook, Hooks};
 
-/// Under load events are handed on together, this often; one that comes after a while is handed on at once.
+/// Events of many who write at the same time are handed on together, this often.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// For so many pauses a slow listener is waited for.
@@ -134,6 +134,7 @@ async fn forward(
     while let Some(first) = committed.recv().await {
         let mut ids = Vec::with_capacity(first.events.len());
         let mut next = Some(first);
+        let mut count = 0;
         while let Some(Announced { events, told }) = next {
             for event in events {
                 ids.push(event.outbox_id);
@@ -146,12 +147,16 @@ async fn forward(
             }
             // Who does not wait any more need not be told.
             let _ = told.map(|told| told.send(()));
+            count += 1;
             next = committed.try_recv().ok();
         }
         // The task ends with the process only; what is not removed is dispatched at the next start.
         let _ = delivered.send(ids);
-        // Nobody listens to the channel meanwhile, so that those who write do not wake this task and the listeners each time.
-        tokio::time::sleep(PAUSE).await;
+        // Where many write, nobody listens to the channel for a moment, so that they do not wake this task and the listeners
+        // each time. Who writes alone is told of at once.
+        if count > 1 {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 
