@@ -132,11 +132,12 @@ async fn sign_in(
 ) -> Option<Ending> {
     match credentials(connection, body).await {
         Ok((caller, refresh_token)) => {
-            connection.enter(caller);
             let refresh_token = refresh_token.map(|token| Value::from(token).to_string());
             let mut members = vec![("status", "\"ok\"")];
             members.extend(refresh_token.as_deref().map(|token| ("refresh_token", token)));
+            // Before subscriptions go on: what they are told comes behind it.
             connection.send(message("auth", &members, uid.as_deref()));
+            connection.enter(caller);
             None
         }
         Err(error) => {
