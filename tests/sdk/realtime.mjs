@@ -56,6 +56,7 @@ const answer = new Promise((resolve) => {
 live.sendMessage({ type: 'items', action: 'create', collection: 'topics', data: { name: 'Sent' }, query: { fields: ['name'] }, uid: 'mine' });
 assert.deepEqual((await answer).data, { name: 'Sent' });
 live.disconnect();
+live.stopRefreshing();
 
 // An independent client of subscriptions.
 const client = createClient({
