@@ -18,7 +18,8 @@ async fn somebody(admin: &Client, name: &str, rights: Value) -> (String, Client)
 #[tokio::test]
 async fn items_are_read_and_written() {
     each_database(async |engine| {
-        let admin = blog::shared(engine).await;
+        let (server, _database) = blog::own(engine).await;
+        let admin = server.admin();
         let mut socket = Socket::signed_in(&admin).await;
         let made = socket
             .ask(json!({

@@ -196,11 +196,14 @@ impl Asker {
         let answer = self.client.post("/graphql", json!({ "query": query })).await;
         let body = answer.json();
         let code = body["errors"][0]["extensions"]["code"].as_str();
+        // Of several mistakes in a document any one is told.
+        let text =
+            if code == Some("GRAPHQL_VALIDATION") { "not in the schema".to_owned() } else { answer.text() };
         // What somebody may not use is not in their schema.
         let code = code.map(|code| if code == "GRAPHQL_VALIDATION" { "FORBIDDEN" } else { code }.to_owned());
         let what = format!("{query} => {answer:?}");
         assert!(code.is_some() || (answer.status == 200 && body["errors"].is_null()), "{what}");
-        Outcome { what, code, data: body["data"]["it"].clone(), text: answer.text(), count: None }
+        Outcome { what, code, data: body["data"]["it"].clone(), text, count: None }
     }
 
     async fn items_message(&self, place: Place<'_>, action: &str, mut message: Value) -> Outcome {
