@@ -7,8 +7,12 @@ pub mod cursor;
 pub mod model;
 pub mod parse;
 pub mod resolve;
+pub mod resolved;
 pub mod plan;
+pub mod planned;
 
 pub use model::*;
 pub use plan::plan;
+pub use planned::*;
 pub use resolve::resolve;
+pub use resolved::*;
