@@ -26,6 +26,9 @@ async fn extensions_are_rows() {
         assert_eq!((&off["name"], &off["meta"]["enabled"]), (&json!("shop"), &json!(false)));
         assert_eq!(admin.get("/extensions").await.data()[0]["meta"]["enabled"], false);
         admin.patch(&path, json!({ "meta": { "enabled": "no" } })).await.refused(400, "INVALID_PAYLOAD");
+        admin.patch(&path, json!({ "enabled": true })).await.refused(400, "INVALID_PAYLOAD");
+        let nowhere = "/extensions/nope";
+        admin.patch(nowhere, json!({ "meta": { "enabled": true } })).await.refused(403, "FORBIDDEN");
         admin.delete(&path).await.no_content();
         assert_eq!(admin.get("/extensions").await.data(), json!([]));
         admin.patch(&path, json!({ "meta": { "enabled": true } })).await.refused(403, "FORBIDDEN");

@@ -233,33 +233,6 @@ async fn what_is_for_administrators_stays_closed() {
 }
 
 #[tokio::test]
-async fn extensions_as_data() {
-    each_database(async |engine| {
-        let house = House::new(engine).await;
-        let id = "00000000-0000-4000-8000-0000000000ee";
-        let yes = engine.pick("1", "TRUE", "1");
-        let columns = "(enabled, id, folder, source)";
-        let row =
-            format!("INSERT INTO directus_extensions {columns} VALUES ({yes}, '{id}', 'charts', 'local')");
-        house._project.database.execute(&row).await;
-        let listed = house.admin.get("/extensions").await.data();
-        assert_eq!((&listed[0]["name"], &listed[0]["meta"]["enabled"]), (&json!("charts"), &json!(true)));
-        let path = format!("/extensions/{id}");
-        let changed = house.admin.patch(&path, json!({ "meta": { "enabled": false } })).await.data();
-        assert_eq!(changed["meta"]["enabled"], false);
-        house.admin.patch(&path, json!({ "enabled": true })).await.refused(400, "INVALID_PAYLOAD");
-        house
-            .admin
-            .patch("/extensions/nope", json!({ "meta": { "enabled": true } }))
-            .await
-            .refused(403, "FORBIDDEN");
-        house.admin.delete(&path).await.no_content();
-        assert_eq!(house.admin.get("/extensions").await.data(), json!([]));
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn everybody_is_told_what_they_may_do() {
     each_database(async |engine| {
         let house = House::new(engine).await;
