@@ -15,7 +15,7 @@ pub enum Plan {
     Aggregate(AggregatePlan),
 }
 
-/// A tree of levels, one statement each: how a [`ResolvedRead`] is fetched and written.
+/// A tree of levels, one statement each: how a [`ResolvedRead`](super::ResolvedRead) is fetched and written.
 #[derive(Debug, Clone)]
 pub struct ReadPlan {
     /// What the document is.

@@ -250,7 +250,7 @@ pub enum Document {
     List,
     /// One item; none is `Forbidden`.
     One,
-    /// One item; where there is none, [`ReadNode::defaults`].
+    /// One item; where there is none, [`ReadNode::defaults`](super::ReadNode::defaults).
     Singleton,
 }
 
