@@ -10,9 +10,11 @@ pub mod variables;
 pub mod names;
 pub mod resolve;
 mod evaluate;
+mod sieve;
 
 pub use evaluate::{Broken, Missing, evaluate};
 pub use model::*;
 pub use parse::{Limits, parse};
 pub use resolve::{Env, Found, resolve};
+pub use sieve::{may_be, telling_fields};
 pub use variables::Variables;

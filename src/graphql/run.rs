@@ -2,6 +2,7 @@
 
 use async_graphql::parser::types::{Field, OperationType};
 use futures::future::LocalBoxFuture;
+use futures::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
 
 use super::build::{Built, Root, bare_name};
@@ -81,6 +82,8 @@ pub(super) struct Active<'a> {
     pub(super) entries: Vec<&'a Field>,
 }
 
+/// Fields of a query's root that are read at the same time: a long document shall not take every connection.
+const READS_AT_ONCE: usize = 4;
 /// The start of what `items` answers.
 const DATA: usize = b"\"data\":".len();
 
@@ -116,14 +119,17 @@ impl Run<'_> {
                 output.push(active.field, value);
             }
         } else {
+            let (selector, described) = (&selector, described.as_ref());
+            let read = async |active: &Active<'_>| match &active.field.root {
+                Some(root) => self.read(selector, position, active, root).await,
+                None => Ok(match described.and_then(|all| all.get(&active.field.key)) {
+                    Some(value) => value.to_string().into_bytes(),
+                    None => self.type_name(operation.kind),
+                }),
+            };
+            let mut values = stream::iter(&active).map(read).buffered(READS_AT_ONCE);
             for active in &active {
-                let value = match &active.field.root {
-                    Some(root) => self.read(&selector, position, active, root).await,
-                    None => Ok(match described.as_ref().and_then(|all| all.get(&active.field.key)) {
-                        Some(value) => value.to_string().into_bytes(),
-                        None => self.type_name(operation.kind),
-                    }),
-                };
+                let Some(value) = values.next().await else { break };
                 if let Err(error @ Error::GraphqlValidation { .. }) = value {
                     return Err(error);
                 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Desk;
 use super::batch::Changes;
 use super::caller::Standing;
+use super::facts::{Facts, Sieve};
 use super::graphql;
 use super::history::Position;
 use super::subscription::{Spec, Subscription, Told, Watch};
@@ -50,6 +51,7 @@ pub(super) struct Group {
     spec: Arc<Spec>,
     standing: Standing,
     watch: Watch,
+    sieve: Option<Sieve>,
     members: HashMap<u64, Arc<Subscription>>,
     /// Something could not be read: they are told so when it can be again.
     pub(super) is_behind: bool,
@@ -57,11 +59,13 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn new(spec: Arc<Spec>, standing: Standing) -> Self {
+        let ctx = standing.context();
         let watch = match spec.wants(EventAction::Delete) {
-            true => spec.watch(&standing.context()),
+            true => spec.watch(&ctx),
             false => Watch::Nothing,
         };
-        Group { spec, standing, watch, members: HashMap::new(), is_behind: false }
+        let sieve = Sieve::of(&spec, &ctx);
+        Group { spec, standing, watch, sieve, members: HashMap::new(), is_behind: false }
     }
 
     pub(super) fn add(&mut self, subscription: Arc<Subscription>) {
@@ -78,6 +82,16 @@ impl Group {
 
     pub(super) fn members(&self) -> impl Iterator<Item = &Arc<Subscription>> {
         self.members.values()
+    }
+
+    /// What decides whether it is told of a row, as far as the row itself shows it.
+    pub(super) fn sieve(&self) -> Option<&Sieve> {
+        self.sieve.as_ref()
+    }
+
+    /// A request of its members at this moment.
+    pub(super) fn context(&self) -> Context {
+        self.standing.context()
     }
 
     /// Whether it has to remember what was seen.
@@ -116,9 +130,15 @@ impl Group {
         Ok(())
     }
 
-    /// Tells every member what happened. `before` and `after` are the places in the stream around it.
-    pub(super) async fn tell(&mut self, desk: &Desk, changes: &Changes, before: &Position, after: &Position) {
-        match self.read(desk, changes).await {
+    /// Tells every member what happened. `before` and `after` are the places in the stream around it; `facts` are what is known of
+    /// the rows.
+    pub(super) async fn tell(
+        &mut self,
+        desk: &Desk,
+        (changes, facts): (&Changes, Option<&Facts>),
+        (before, after): (&Position, &Position),
+    ) {
+        match self.read(desk, changes, facts).await {
             Ok(told) => self.send(&told, before, after),
             Err(error) => {
                 tracing::warn!(%error, collection = &*self.spec.collection, "events could not be read; listeners are told so");
@@ -127,7 +147,7 @@ impl Group {
         }
     }
 
-    async fn read(&mut self, desk: &Desk, changes: &Changes) -> Result<Vec<Told>> {
+    async fn read(&mut self, desk: &Desk, changes: &Changes, facts: Option<&Facts>) -> Result<Vec<Told>> {
         let ctx = self.standing.context();
         let spec = self.spec.clone();
         let mut told = Vec::new();
@@ -135,39 +155,51 @@ impl Group {
         for (action, keys) in
             [(EventAction::Create, &changes.created), (EventAction::Update, &changes.updated)]
         {
-            let keys = spec.of(keys);
-            let mut may_be_seen = true;
-            if spec.wants(action) {
-                let read = spec.read(desk, &ctx, action, &keys).await?;
-                may_be_seen = !read.is_empty();
-                told.extend(read.into_iter().map(|members| Told::new(action.name(), members)));
+            let mut keys = spec.of(keys);
+            if let (Some(sieve), Some(facts)) = (&self.sieve, facts) {
+                let sifted = facts.sift(sieve, &keys);
+                self.watch.forget(&sifted.hidden);
+                keys = sifted.open;
             }
-            self.learn(desk, &ctx, &keys, may_be_seen).await?;
+            let mut seen = None;
+            if spec.wants(action) && !keys.is_empty() {
+                let read = spec.read(desk, &ctx, action, &keys).await?;
+                seen = if read.messages.is_empty() { Some(Vec::new()) } else { read.seen };
+                told.extend(read.messages.into_iter().map(|members| Told::new(action.name(), members)));
+            }
+            self.learn(desk, &ctx, &keys, seen).await?;
         }
         told.extend(self.gone(&ctx, &changes.deleted));
         Ok(told)
     }
 
-    /// Remembers which of these items may be seen now, so that their end is told, and only theirs.
+    /// Remembers which of these items may be seen now, so that their end is told, and only theirs. `read` are those that were just
+    /// seen, where that is known.
     async fn learn(
         &mut self,
         desk: &Desk,
         ctx: &Context,
         keys: &[&Arc<str>],
-        may_be_seen: bool,
+        read: Option<Vec<Arc<str>>>,
     ) -> Result<()> {
         let spec = self.spec.clone();
-        let Watch::Known(known) = &mut self.watch else { return Ok(()) };
+        let Watch::Known(known) = &self.watch else { return Ok(()) };
         if keys.is_empty() {
             return Ok(());
         }
-        for key in keys {
-            known.remove(*key);
+        let seen = match read {
+            Some(seen) if seen.is_empty() || spec.shows_keys(ctx) => seen,
+            _ => spec.visible(desk, ctx, Some(keys), MOST_KNOWN).await?,
+        };
+        let lost: Vec<&Arc<str>> =
+            keys.iter().copied().filter(|key| known.contains(*key) && !seen.contains(key)).collect();
+        if !lost.is_empty() {
+            // What is gone by now is told by an event of its own, for which it must be known still.
+            let facts = Facts::read(desk, ctx, &spec.collection, [].into_iter(), &lost).await?;
+            let hidden: Vec<&Arc<str>> = lost.into_iter().filter(|key| facts.has(key)).collect();
+            self.watch.forget(&hidden);
         }
-        if may_be_seen {
-            let seen = spec.visible(desk, ctx, Some(keys), MOST_KNOWN).await?;
-            self.know(seen);
-        }
+        self.know(seen);
         Ok(())
     }
 
@@ -265,7 +297,7 @@ impl Group {
         if changes.has_deletions() && self.remembers() {
             return Ok(None);
         }
-        self.read(desk, changes).await.map(Some)
+        self.read(desk, changes, None).await.map(Some)
     }
 }
 

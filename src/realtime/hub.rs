@@ -17,8 +17,9 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use uuid::Uuid;
 
-use super::batch::{Change, arrange};
+use super::batch::{Change, Changes, arrange};
 use super::caller::{Caller, Standing};
+use super::facts::Facts;
 use super::group::{Group, GroupKey, Whom};
 use super::history::{History, Position};
 use super::outbox::Outbox;
@@ -177,6 +178,28 @@ async fn pump(mut events: broadcast::Receiver<Arc<ItemEvent>>, intake: Intake) {
                 intake.lose();
             }
             Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// What is known of rows that changed, where it spares some of these groups a read of their own.
+async fn facts(
+    desk: &Desk,
+    collection: &str,
+    groups: &HashMap<GroupKey, Group>,
+    changes: &Changes,
+) -> Option<Facts> {
+    let sieves = || groups.values().filter_map(Group::sieve);
+    let keys: Vec<&Arc<str>> = changes.created.iter().chain(&changes.updated).collect();
+    if keys.is_empty() || sieves().nth(1).is_none() {
+        return None;
+    }
+    let ctx = groups.values().next()?.context();
+    match Facts::read(desk, &ctx, collection, sieves(), &keys).await {
+        Ok(facts) => Some(facts),
+        Err(error) => {
+            tracing::debug!(%error, collection, "what changed is not known beforehand; each group looks for itself");
+            None
         }
     }
 }
@@ -386,9 +409,10 @@ impl Hub {
         let after = self.history.position();
         for (collection, changes) in &arranged {
             let Some(groups) = self.groups.get_mut(collection) else { continue };
-            let (desk, before, after) = (&self.desk, &before, &after);
+            let facts = facts(&self.desk, collection, groups, changes).await;
+            let (desk, changes, between) = (&self.desk, (changes, facts.as_ref()), (&before, &after));
             stream::iter(groups.values_mut())
-                .for_each_concurrent(READS_AT_ONCE, |group| group.tell(desk, changes, before, after))
+                .for_each_concurrent(READS_AT_ONCE, |group| group.tell(desk, changes, between))
                 .await;
         }
         figures::told(count, began.elapsed());

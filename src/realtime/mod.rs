@@ -7,6 +7,7 @@
 
 mod batch;
 mod caller;
+mod facts;
 mod figures;
 mod frame;
 mod graphql;

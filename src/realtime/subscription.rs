@@ -16,6 +16,7 @@ use super::outbox::{Ending, Outbox};
 use crate::access::{Action, Context};
 use crate::error::{Error, Result};
 use crate::events::EventAction;
+use crate::filter::Syntax;
 use crate::query::{Meta, Query, Selection};
 use crate::schema::Collection;
 
@@ -119,6 +120,11 @@ impl Spec {
         self.event.is_none_or(|event| event == action)
     }
 
+    /// What items must be like.
+    pub(super) fn filter(&self) -> Option<&Syntax> {
+        self.later.filter.as_ref()
+    }
+
     /// Of these items those that it is about.
     pub(super) fn of<'k>(&self, keys: &'k [Arc<str>]) -> Vec<&'k Arc<str>> {
         keys.iter().filter(|key| self.item.as_ref().is_none_or(|item| *item == **key)).collect()
@@ -145,17 +151,17 @@ impl Spec {
         desk.items.read(ctx, &self.collection, selection, query).await.map(Some)
     }
 
-    /// What may be seen of these items that changed, as members of messages.
+    /// What may be seen of these items that changed.
     pub(super) async fn read(
         &self,
         desk: &Desk,
         ctx: &Context,
         action: EventAction,
         keys: &[&Arc<str>],
-    ) -> Result<Vec<Vec<u8>>> {
+    ) -> Result<Read> {
         let mut found = Vec::new();
         if keys.is_empty() {
-            return Ok(found);
+            return Ok(Read::default());
         }
         if let Shape::Document(asked) = &self.shape {
             return self.read_documents(desk, ctx, asked, action, keys).await;
@@ -165,16 +171,18 @@ impl Spec {
             let selection =
                 if is_singleton { Selection::Singleton } else { Selection::Key(item.to_string()) };
             found.extend(seen(desk.items.read(ctx, &self.collection, selection, self.later.clone()).await)?);
-            return Ok(found);
+            return Ok(Read { messages: found, seen: None });
         }
         let has_filter = self.later.filter.is_some() || self.later.search.is_some();
         if keys.len() <= READ_ONE_BY_ONE && !has_filter {
+            let mut seen = Vec::new();
             for key in keys {
                 let Some(members) = self.read_one(desk, ctx, key, &self.later).await? else { continue };
                 let item = members.strip_prefix(DATA).unwrap_or_default();
                 found.push([DATA, b"[", item, b"]"].concat());
+                seen.push(Arc::clone(key));
             }
-            return Ok(found);
+            return Ok(Read { messages: found, seen: Some(seen) });
         }
         for keys in keys.chunks(ITEMS_PER_MESSAGE) {
             let selection = Selection::Keys(keys.iter().map(|key| key.to_string()).collect());
@@ -185,7 +193,7 @@ impl Spec {
                 _ => found.extend(one_by_one(&members)?),
             }
         }
-        Ok(found)
+        Ok(Read { messages: found, seen: None })
     }
 
     /// What may be seen of one item. The plan of it is kept.
@@ -209,20 +217,21 @@ impl Spec {
         asked: &crate::graphql::Subscription,
         action: EventAction,
         keys: &[&Arc<str>],
-    ) -> Result<Vec<Vec<u8>>> {
-        let mut found = Vec::new();
+    ) -> Result<Read> {
         let Some(query) = &asked.data else {
             let seen = self.visible(desk, ctx, Some(keys), ITEMS_PER_MESSAGE).await?;
-            found.extend(seen.iter().map(|key| asked.message(action.name(), &Value::from(&**key), None)));
-            return Ok(found);
+            let message = |key: &Arc<str>| asked.message(action.name(), &Value::from(&**key), None);
+            return Ok(Read { messages: seen.iter().map(message).collect(), seen: Some(seen) });
         };
-        let shows_key = matches!(self.key_rules(ctx), Some((_, true)));
+        let (mut found, mut seen) = (Vec::new(), Vec::new());
+        let shows_key = self.shows_keys(ctx);
         for key in keys {
             let Some(members) = self.read_one(desk, ctx, key, query).await? else { continue };
+            seen.push(Arc::clone(key));
             let key = if shows_key { Value::from(&***key) } else { Value::Null };
             found.push(asked.message(action.name(), &key, members.strip_prefix(DATA)));
         }
-        Ok(found)
+        Ok(Read { messages: found, seen: Some(seen) })
     }
 
     /// That these items are gone, as members of messages.
@@ -270,10 +279,7 @@ impl Spec {
         for selection in chunks {
             let read = desk.items.read(ctx, &self.collection, selection, query.clone()).await;
             let Some(members) = seen(read)? else { continue };
-            let text = [b"{".as_slice(), &members, b"}"].concat();
-            let document: Value = serde_json::from_slice(&text).map_err(Error::internal)?;
-            let rows = document["data"].as_array().map(Vec::as_slice).unwrap_or_default();
-            keys.extend(rows.iter().filter_map(|row| match &row[&key] {
+            keys.extend(parsed(&members)?.iter().filter_map(|row| match &row[&key] {
                 Value::String(text) => Some(Arc::from(text.as_str())),
                 Value::Number(number) => Some(Arc::from(number.to_string())),
                 // Hidden in this row.
@@ -292,6 +298,11 @@ impl Spec {
         }
     }
 
+    /// Whether the key may be seen of every item that may be.
+    pub(super) fn shows_keys(&self, ctx: &Context) -> bool {
+        matches!(self.key_rules(ctx), Some((_, true)))
+    }
+
     /// Whether all rows may be seen, and whether their keys may be seen wherever they may; `None` where no key may be.
     fn key_rules(&self, ctx: &Context) -> Option<(bool, bool)> {
         let id = ctx.schema.find(&self.collection)?;
@@ -303,10 +314,26 @@ impl Spec {
 
 /// Messages of one item each: clients look at the first item of what happened, and at no other.
 fn one_by_one(members: &[u8]) -> Result<Vec<Vec<u8>>> {
+    Ok(parsed(members)?.iter().map(|item| format!("\"data\":[{item}]").into_bytes()).collect())
+}
+
+/// The items of a list as reads write it.
+pub(super) fn parsed(members: &[u8]) -> Result<Vec<Value>> {
     let text = [b"{".as_slice(), members, b"}"].concat();
-    let document: Value = serde_json::from_slice(&text).map_err(Error::internal)?;
-    let items = document["data"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Ok(items.iter().map(|item| format!("\"data\":[{item}]").into_bytes()).collect())
+    let mut document: Value = serde_json::from_slice(&text).map_err(Error::internal)?;
+    Ok(match document["data"].take() {
+        Value::Array(items) => items,
+        _ => Vec::new(),
+    })
+}
+
+/// What was read of items that changed.
+#[derive(Default)]
+pub(super) struct Read {
+    /// Members of messages.
+    pub(super) messages: Vec<Vec<u8>>,
+    /// The items that were found, where that is known.
+    pub(super) seen: Option<Vec<Arc<str>>>,
 }
 
 /// What cannot be seen is nothing to tell.
@@ -333,6 +360,17 @@ pub(super) enum Watch {
     Everything,
     /// Those that were seen: what the rows of others were called is not told when they are gone.
     Known(HashSet<Arc<str>>),
+}
+
+impl Watch {
+    /// These may not be seen any more.
+    pub(super) fn forget(&mut self, keys: &[&Arc<str>]) {
+        if let Watch::Known(known) = self {
+            keys.iter().for_each(|key| {
+                known.remove(*key);
+            });
+        }
+    }
 }
 
 /// A number that no other subscription has.

@@ -53,6 +53,7 @@ mod preconditions;
 mod query;
 mod query_aggregate;
 mod realtime;
+mod realtime_filters;
 mod realtime_graphql;
 mod realtime_limits;
 mod realtime_load;
