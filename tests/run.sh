@@ -69,9 +69,11 @@ plain_tests() {
     for name in $names; do
         [ "$name" = api ] || targets+=(--test "$name")
     done
-    cargo test --locked --lib --bins "${targets[@]}" && cargo test --locked --doc
+    local result=0
+    cargo test --locked --no-fail-fast --lib --bins "${targets[@]}" || result=1
+    cargo test --locked --doc || result=1
+    return $result
 }
-
 
 # Reads an env file of start.sh into the environment.
 take_env() {

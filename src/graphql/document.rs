@@ -1,26 +1,31 @@
 //! A document, read and checked once for all requests that send it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{
-    Directive, ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
-    VariableDefinition,
+    Directive, DocumentOperations, ExecutableDocument, Field, FragmentDefinition, OperationDefinition,
+    OperationType, Selection, SelectionSet, VariableDefinition,
 };
-use async_graphql::{Positioned, ServerError};
+use async_graphql::{Name, Positioned, ServerError};
 
 use super::build::{Built, Root};
 use super::{introspect, measure, text, values};
 use crate::config::GraphqlConfig;
 use crate::error::{Error, Result};
 
+/// The fragments of a document, by name.
+pub(super) type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
+
 /// A document that fits a schema.
 #[derive(Debug)]
 pub(super) struct Prepared {
     /// Like no other's.
     pub(super) id: u64,
-    pub(super) document: ExecutableDocument,
+    pub(super) fragments: Fragments,
+    /// It is expected again: what is found out about it is worth keeping.
+    pub(super) is_kept: bool,
     operations: Vec<Operation>,
     /// What it takes in memory, roughly.
     pub(super) size_bytes: usize,
@@ -65,25 +70,28 @@ pub(super) async fn prepare(
     query: &str,
     config: &GraphqlConfig,
     most_depth: usize,
+    is_kept: bool,
 ) -> Result<Prepared> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     text::check(query, config.tokens)?;
     let document = parse_query(query).map_err(|error| introspect::refused(&[ServerError::from(error)]))?;
     measure::check(&document, config, most_depth)?;
     introspect::validate(built, document.clone()).await?;
-    let mut operations = Vec::new();
-    for (name, operation) in document.operations.iter() {
-        operations.push(Operation::new(
-            built,
-            &document,
-            name.map(ToString::to_string),
-            &operation.node,
-            config,
-        )?);
-    }
+    let ExecutableDocument { operations, fragments } = document;
+    let operations = match operations {
+        DocumentOperations::Single(operation) => vec![(None, operation)],
+        DocumentOperations::Multiple(all) => {
+            all.into_iter().map(|(name, operation)| (Some(name.to_string()), operation)).collect()
+        }
+    };
+    let make = |(name, operation): (Option<String>, Positioned<OperationDefinition>)| {
+        Operation::new(built, &fragments, name, operation.node, config)
+    };
+    let operations = operations.into_iter().map(make).collect::<Result<_>>()?;
     Ok(Prepared {
         id: NEXT.fetch_add(1, Ordering::Relaxed),
-        document,
+        fragments,
+        is_kept,
         operations,
         // As measured: a syntax tree takes some thirty times its text, and the roots hold a part of it again.
         size_bytes: 2000 + 60 * query.len(),
@@ -110,9 +118,9 @@ impl Prepared {
 impl Operation {
     fn new(
         built: &Built,
-        document: &ExecutableDocument,
+        fragments: &Fragments,
         name: Option<String>,
-        definition: &OperationDefinition,
+        definition: OperationDefinition,
         config: &GraphqlConfig,
     ) -> Result<Self> {
         let registry = built.checker.registry();
@@ -121,8 +129,8 @@ impl Operation {
             OperationType::Mutation => (&built.mutations, registry.mutation_type.as_deref()),
             OperationType::Subscription => (&built.subscriptions, registry.subscription_type.as_deref()),
         };
-        let mut roots = Roots { document, type_name: type_name.unwrap_or_default(), found: Vec::new() };
-        roots.gather(&definition.selection_set.node, &[]);
+        let mut roots = Roots { fragments, type_name: type_name.unwrap_or_default(), found: Vec::new() };
+        roots.gather(definition.selection_set.node, &[]);
         let mut finished = Vec::with_capacity(roots.found.len());
         for (key, entries) in roots.found {
             let Some(first) = entries.first() else { continue };
@@ -134,32 +142,32 @@ impl Operation {
             let of = built.field(roots.type_name, field).map(|field| field.ty.as_str());
             finished.push(RootField {
                 is_required: of.is_some_and(|of| of.ends_with('!')),
-                uses: uses(document, &entries, root.as_ref()),
+                uses: uses(fragments, &entries, root.as_ref()),
                 key,
                 root,
                 entries,
             });
         }
-        let variables = definition.variable_definitions.clone();
+        let variables = definition.variable_definitions;
         Ok(Operation { name, kind: definition.ty, variables, roots: finished })
     }
 }
 
 /// The fields of a root, by their names in the answer.
 struct Roots<'d> {
-    document: &'d ExecutableDocument,
+    fragments: &'d Fragments,
     type_name: &'d str,
     found: Vec<(String, Vec<Entry>)>,
 }
 
 impl Roots<'_> {
-    fn gather(&mut self, set: &SelectionSet, above: &[Positioned<Directive>]) {
-        for selection in &set.items {
+    fn gather(&mut self, set: SelectionSet, above: &[Positioned<Directive>]) {
+        for selection in set.items {
             let conditions = [above, selection.node.directives().as_slice()].concat();
-            match &selection.node {
+            match selection.node {
                 Selection::Field(field) => {
                     let key = field.node.response_key().node.to_string();
-                    let entry = Entry { conditions, field: field.node.clone() };
+                    let entry = Entry { conditions, field: field.node };
                     match self.found.iter_mut().find(|(known, _)| *known == key) {
                         Some((_, entries)) => entries.push(entry),
                         None => self.found.push((key, vec![entry])),
@@ -172,13 +180,12 @@ impl Roots<'_> {
                         .as_ref()
                         .is_none_or(|condition| condition.node.on.node == self.type_name);
                     if is_meant {
-                        self.gather(&inline.node.selection_set.node, &conditions);
+                        self.gather(inline.node.selection_set.node, &conditions);
                     }
                 }
                 Selection::FragmentSpread(spread) => {
-                    let document = self.document;
-                    if let Some(fragment) = document.fragments.get(&spread.node.fragment_name.node) {
-                        self.gather(&fragment.node.selection_set.node, &conditions);
+                    if let Some(fragment) = self.fragments.get(&spread.node.fragment_name.node) {
+                        self.gather(fragment.node.selection_set.node.clone(), &conditions);
                     }
                 }
             }
@@ -187,7 +194,7 @@ impl Roots<'_> {
 }
 
 /// The variables that entries name. The key of one item is none of them: its plan serves every key.
-fn uses(document: &ExecutableDocument, entries: &[Entry], root: Option<&Root>) -> Vec<String> {
+fn uses(fragments: &Fragments, entries: &[Entry], root: Option<&Root>) -> Vec<String> {
     let mut names = Vec::new();
     let mut seen = HashSet::new();
     for Entry { conditions, field } in entries {
@@ -197,7 +204,7 @@ fn uses(document: &ExecutableDocument, entries: &[Entry], root: Option<&Root>) -
                 values::names_in(&argument.node, &mut names);
             }
         }
-        of_set(document, &field.selection_set.node, &mut names, &mut seen);
+        of_set(fragments, &field.selection_set.node, &mut names, &mut seen);
     }
     let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
     names.sort_unstable();
@@ -210,7 +217,7 @@ fn of_directive<'d>(directive: &'d Directive, names: &mut Vec<&'d str>) {
 }
 
 fn of_set<'d>(
-    document: &'d ExecutableDocument,
+    fragments: &'d Fragments,
     set: &'d SelectionSet,
     names: &mut Vec<&'d str>,
     seen: &mut HashSet<&'d str>,
@@ -221,17 +228,17 @@ fn of_set<'d>(
             Selection::Field(field) => {
                 let arguments = &field.node.arguments;
                 arguments.iter().for_each(|(_, argument)| values::names_in(&argument.node, names));
-                of_set(document, &field.node.selection_set.node, names, seen);
+                of_set(fragments, &field.node.selection_set.node, names, seen);
             }
             Selection::InlineFragment(inline) => {
-                of_set(document, &inline.node.selection_set.node, names, seen)
+                of_set(fragments, &inline.node.selection_set.node, names, seen)
             }
             Selection::FragmentSpread(spread) => {
                 let name = &spread.node.fragment_name.node;
-                if let Some(fragment) = document.fragments.get(name)
+                if let Some(fragment) = fragments.get(name)
                     && seen.insert(name)
                 {
-                    of_set(document, &fragment.node.selection_set.node, names, seen);
+                    of_set(fragments, &fragment.node.selection_set.node, names, seen);
                 }
             }
         }

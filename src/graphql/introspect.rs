@@ -14,7 +14,7 @@ use async_graphql::{
 use serde_json::{Map, Value, json};
 
 use super::build::Built;
-use super::document::Operation;
+use super::document::{Fragments, Operation};
 use crate::error::{Error, Result};
 
 /// A request that the schema answers about itself; any other is checked only.
@@ -84,7 +84,7 @@ pub(super) fn refused(errors: &[ServerError]) -> Error {
 /// What the schema says of itself: `__schema` and `__type`, by the names in the answer.
 pub(super) async fn describe(
     built: &Built,
-    document: &ExecutableDocument,
+    fragments: &Fragments,
     operation: &Operation,
     fields: Vec<Field>,
     variables: &Map<String, Value>,
@@ -102,7 +102,7 @@ pub(super) async fn describe(
     let mut request = Request::new("").data(AboutItself);
     request.set_parsed_query(ExecutableDocument {
         operations: DocumentOperations::Single(Positioned::new(definition, place)),
-        fragments: document.fragments.clone(),
+        fragments: fragments.clone(),
     });
     for (name, value) in variables {
         if let Ok(literal) = Literal::from_json(value.clone()) {

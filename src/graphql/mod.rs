@@ -9,6 +9,7 @@ mod build;
 mod document;
 mod introspect;
 mod measure;
+mod met;
 mod request;
 mod run;
 mod select;

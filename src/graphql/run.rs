@@ -114,7 +114,7 @@ impl Run<'_> {
             for (active, change) in active.iter().zip(planned) {
                 let value = match change {
                     Some(change) => Box::pin(self.change(&selector, active, change)).await,
-                    None => Ok(self.type_name(operation.kind)),
+                    None => Ok(self.type_name(operation.kind).into()),
                 };
                 output.push(active.field, value);
             }
@@ -123,8 +123,8 @@ impl Run<'_> {
             let read = async |active: &Active<'_>| match &active.field.root {
                 Some(root) => self.read(selector, position, active, root).await,
                 None => Ok(match described.and_then(|all| all.get(&active.field.key)) {
-                    Some(value) => value.to_string().into_bytes(),
-                    None => self.type_name(operation.kind),
+                    Some(value) => value.to_string().into(),
+                    None => self.type_name(operation.kind).into(),
                 }),
             };
             let mut values = stream::iter(&active).map(read).buffered(READS_AT_ONCE);
@@ -143,21 +143,21 @@ impl Run<'_> {
         Selector {
             built: self.built,
             schema: &self.ctx.schema,
-            document: &self.prepared.document,
+            fragments: &self.prepared.fragments,
             variables,
             limits: &self.door.limits,
         }
     }
 
     /// `__typename` of a root.
-    fn type_name(&self, kind: OperationType) -> Vec<u8> {
+    fn type_name(&self, kind: OperationType) -> String {
         let registry = self.built.checker.registry();
         let name = match kind {
             OperationType::Query => Some(registry.query_type.as_str()),
             OperationType::Mutation => registry.mutation_type.as_deref(),
             OperationType::Subscription => registry.subscription_type.as_deref(),
         };
-        Value::from(name.unwrap_or_default()).to_string().into_bytes()
+        Value::from(name.unwrap_or_default()).to_string()
     }
 
     /// What the schema says of itself, where that is asked for.
@@ -186,9 +186,11 @@ impl Run<'_> {
             return serde_json::from_str(&text).map(Some).map_err(Error::internal);
         }
         let described =
-            introspect::describe(self.built, &self.prepared.document, operation, asked, variables).await?;
+            introspect::describe(self.built, &self.prepared.fragments, operation, asked, variables).await?;
         let text = Value::Object(described.clone()).to_string();
-        self.door.descriptions.insert(key, text.into());
+        if self.prepared.is_kept {
+            self.door.descriptions.insert(key, text.into());
+        }
         Ok(Some(described))
     }
 
@@ -199,13 +201,13 @@ impl Run<'_> {
         position: usize,
         active: &Active<'_>,
         root: &Root,
-    ) -> Result<Vec<u8>> {
-        let Some(first) = active.entries.first() else { return Ok(b"null".to_vec()) };
+    ) -> Result<Written> {
+        let Some(first) = active.entries.first() else { return Ok("null".into()) };
         let id = match root {
             Root::Items(id) | Root::ById(id) | Root::Aggregated(id) => *id,
             Root::ByVersion(id) => return self.read_version(selector, active, first, *id).await,
             Root::Extra(name) => return self.ask_extra(selector, active, first, name).await,
-            _ => return Ok(b"null".to_vec()),
+            _ => return Ok("null".into()),
         };
         let collection = self.ctx.schema.collection(id);
         let selection = match root {
@@ -214,10 +216,15 @@ impl Run<'_> {
             _ => Selection::Query,
         };
         let query = || self.query(selector, active, first, root, id);
-        let name = self.plan_name(position, active.field, selector.variables);
         let items = &self.door.items;
-        let members = items.read_named(self.ctx, &collection.name, selection, &name, query).await?;
-        Ok(without_data(members))
+        let members = match self.prepared.is_kept {
+            true => {
+                let name = self.plan_name(position, active.field, selector.variables);
+                items.read_named(self.ctx, &collection.name, selection, &name, query).await?
+            }
+            false => items.read(self.ctx, &collection.name, selection, query()?).await?,
+        };
+        Ok(Written::members(members))
     }
 
     /// Says all that a read depends on but the key of the item.
@@ -276,7 +283,7 @@ impl Run<'_> {
         active: &Active<'_>,
         first: &Field,
         id: CollectionId,
-    ) -> Result<Vec<u8>> {
+    ) -> Result<Written> {
         let registry = self.built.checker.registry();
         let arguments = selector.checked_arguments(&registry.query_type, first)?;
         let of = self.built.field(&registry.query_type, &first.name.node).map(|field| bare_name(&field.ty));
@@ -293,7 +300,7 @@ impl Run<'_> {
         query.fields = names.filter(|name| *name != "__typename").map(|name| vec![name.to_owned()]).collect();
         let members = self.door.items.read(self.ctx, &collection.name, selection, query).await?;
         let shown = selector.project(of, &document(&members)?, &active.entries);
-        Ok(shown.to_string().into_bytes())
+        Ok(shown.to_string().into())
     }
 
     /// A field that the adapter answers.
@@ -303,7 +310,7 @@ impl Run<'_> {
         active: &Active<'_>,
         first: &Field,
         name: &str,
-    ) -> Result<Vec<u8>> {
+    ) -> Result<Written> {
         let registry = self.built.checker.registry();
         let is_query =
             self.built.queries.get(name).is_some_and(|root| Some(root) == active.field.root.as_ref());
@@ -314,15 +321,13 @@ impl Run<'_> {
         let arguments = selector.checked_arguments(type_name, first)?;
         let of = self.built.field(type_name, name).map(|field| bare_name(&field.ty)).unwrap_or_default();
         match self.extra.answer(self.ctx, name, arguments).await? {
-            ExtraAnswer::Value(value) => {
-                Ok(selector.project(of, &value, &active.entries).to_string().into_bytes())
-            }
+            ExtraAnswer::Value(value) => Ok(selector.project(of, &value, &active.entries).to_string().into()),
             ExtraAnswer::Items(collection, selection) => {
                 let id = self.ctx.schema.find(&collection).ok_or(Error::Forbidden)?;
                 let members = Members::Items(selector.items(of, id, &active.entries)?);
                 let query = Query { members: Some(members), ..Query::default() };
                 let members = self.door.items.read(self.ctx, &collection, selection, query).await?;
-                Ok(without_data(members))
+                Ok(Written::members(members))
             }
         }
     }
@@ -338,51 +343,71 @@ pub(super) fn active<'o>(operation: &'o Operation, variables: &Map<String, Value
     operation.roots.iter().filter_map(asked).collect()
 }
 
-/// What `items` answers, without the name before it.
-pub(super) fn without_data(mut members: Vec<u8>) -> Vec<u8> {
-    members.drain(..DATA.min(members.len()));
-    members
+/// The value of one field, as JSON text.
+pub(super) struct Written {
+    bytes: Vec<u8>,
+    /// Where the value begins: what `items` answers has a name before it, which is not worth moving all of it.
+    from: usize,
+}
+
+impl Written {
+    /// What `items` answers.
+    pub(super) fn members(bytes: Vec<u8>) -> Self {
+        Written { from: DATA.min(bytes.len()), bytes }
+    }
+
+    fn value(&self) -> &[u8] {
+        self.bytes.get(self.from..).unwrap_or_default()
+    }
+}
+
+impl<T: Into<Vec<u8>>> From<T> for Written {
+    fn from(text: T) -> Self {
+        Written { bytes: text.into(), from: 0 }
+    }
 }
 
 /// The answer while it is written.
 #[derive(Default)]
-struct Output {
-    data: Vec<u8>,
+struct Output<'a> {
+    fields: Vec<(&'a RootField, Written)>,
     errors: Vec<Value>,
     /// Something that may not be null is.
     is_null: bool,
 }
 
-impl Output {
+impl<'a> Output<'a> {
     /// Adds a field.
-    fn push(&mut self, field: &RootField, value: Result<Vec<u8>>) {
-        self.data.extend_from_slice(if self.data.is_empty() { b"\"" } else { b",\"" });
-        // A name of GraphQL has nothing that JSON would escape.
-        self.data.extend_from_slice(field.key.as_bytes());
-        self.data.extend_from_slice(b"\":");
-        match value {
-            Ok(value) => self.data.extend_from_slice(&value),
-            Err(error) => {
-                if let Error::Internal { id, cause } = &error {
-                    tracing::error!(error_id = %id, cause = format!("{cause:#}"), "a field of GraphQL failed");
-                }
-                self.data.extend_from_slice(b"null");
-                self.is_null |= field.is_required;
-                for mut entry in server::entries(&error) {
-                    entry["path"] = json!([field.key]);
-                    self.errors.push(entry);
-                }
+    fn push(&mut self, field: &'a RootField, value: Result<Written>) {
+        let value = value.unwrap_or_else(|error| {
+            if let Error::Internal { id, cause } = &error {
+                tracing::error!(error_id = %id, cause = format!("{cause:#}"), "a field of GraphQL failed");
             }
-        }
+            self.is_null |= field.is_required;
+            for mut entry in server::entries(&error) {
+                entry["path"] = json!([field.key]);
+                self.errors.push(entry);
+            }
+            "null".into()
+        });
+        self.fields.push((field, value));
     }
 
     fn finish(self) -> Vec<u8> {
-        let mut members = b"\"data\":".to_vec();
+        let sizes = self.fields.iter().map(|(field, value)| field.key.len() + value.value().len() + 4);
+        let mut members = Vec::with_capacity(sizes.sum::<usize>() + 32);
+        members.extend_from_slice(b"\"data\":");
         if self.is_null {
             members.extend_from_slice(b"null");
         } else {
             members.push(b'{');
-            members.extend_from_slice(&self.data);
+            for (number, (field, value)) in self.fields.iter().enumerate() {
+                members.extend_from_slice(if number == 0 { b"\"" } else { b",\"" });
+                // A name of GraphQL has nothing that JSON would escape.
+                members.extend_from_slice(field.key.as_bytes());
+                members.extend_from_slice(b"\":");
+                members.extend_from_slice(value.value());
+            }
             members.push(b'}');
         }
         if !self.errors.is_empty() {

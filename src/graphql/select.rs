@@ -1,11 +1,12 @@
 //! From what a document selects to the members of an answer.
 
 use async_graphql::Positioned;
-use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
+use async_graphql::parser::types::{Field, Selection, SelectionSet};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::build::{Built, bare_name};
+use super::document::Fragments;
 use super::values;
 use crate::error::{Error, Result};
 use crate::query::{DeepQuery, FigureMember, Member, QueryLimits, Wanted, WantedFigure};
@@ -18,7 +19,7 @@ const TYPE_NAME: &str = "__typename";
 pub(super) struct Selector<'a> {
     pub(super) built: &'a Built,
     pub(super) schema: &'a Schema,
-    pub(super) document: &'a ExecutableDocument,
+    pub(super) fragments: &'a Fragments,
     pub(super) variables: &'a Map<String, Value>,
     pub(super) limits: &'a QueryLimits,
 }
@@ -52,7 +53,7 @@ impl<'a> Selector<'a> {
                     }
                 }
                 Selection::FragmentSpread(spread) => {
-                    if let Some(fragment) = self.document.fragments.get(&spread.node.fragment_name.node)
+                    if let Some(fragment) = self.fragments.get(&spread.node.fragment_name.node)
                         && self.is_a(type_name, &fragment.node.type_condition.node.on.node)
                     {
                         self.gather(type_name, &fragment.node.selection_set.node, found);

@@ -6,6 +6,7 @@ use moka::sync::Cache;
 
 use super::build::{Built, Describe, build};
 use super::document::{Prepared, prepare};
+use super::met::Met;
 use super::request::Request;
 use super::run::{Extra, Run};
 use super::shape::{Caller, Scope, Shape};
@@ -41,6 +42,8 @@ pub struct GraphQl {
     /// Who asked lately, by key; `None` for visitors.
     callers: Cache<(Option<String>, Scope), ()>,
     documents: Cache<(u64, Box<str>), Arc<Prepared>>,
+    /// Documents that came lately.
+    met: Met,
     /// Descriptions of schemas, by document and variables.
     pub(super) descriptions: Cache<(u64, String), Arc<str>>,
 }
@@ -81,7 +84,18 @@ impl GraphQl {
             })
             .build();
         let (known, callers) = (Cache::new(MOST_RIGHTS), Cache::new(MOST_CALLERS));
-        GraphQl { items, limits, config, describe, built, known, callers, documents, descriptions }
+        GraphQl {
+            items,
+            limits,
+            config,
+            describe,
+            built,
+            known,
+            callers,
+            documents,
+            met: Met::default(),
+            descriptions,
+        }
     }
 
     /// How much a request may ask for.
@@ -154,8 +168,10 @@ impl GraphQl {
         if let Some(prepared) = self.documents.get(&key) {
             return Ok(prepared);
         }
-        let prepared = Arc::new(prepare(built, query, &self.config, self.limits.max_depth).await?);
-        if query.len() <= LONGEST_KEPT {
+        let is_kept = query.len() <= LONGEST_KEPT && self.met.before(&key);
+        let prepared = prepare(built, query, &self.config, self.limits.max_depth, is_kept).await?;
+        let prepared = Arc::new(prepared);
+        if is_kept {
             self.documents.insert(key, prepared.clone());
         }
         Ok(prepared)

@@ -4,7 +4,7 @@ use async_graphql::parser::types::Field;
 use serde_json::{Map, Value, json};
 
 use super::build::{Number, Root, bare_name};
-use super::run::{Active, Run, without_data};
+use super::run::{Active, Run, Written};
 use super::select::Selector;
 use crate::error::{Error, Result};
 use crate::items::{Operation, Targets};
@@ -88,7 +88,7 @@ impl Run<'_> {
         selector: &Selector<'_>,
         active: &Active<'_>,
         change: Change,
-    ) -> Result<Vec<u8>> {
+    ) -> Result<Written> {
         let schema = self.ctx.schema.clone();
         match change {
             Change::Write { collection, operation, answer, number } => {
@@ -98,11 +98,11 @@ impl Run<'_> {
                 let items = &self.door.items;
                 let written = self.extra.write(items, self.ctx, name, operation, answer).await?;
                 Ok(match (written, number) {
-                    (Some(members), _) => without_data(members),
-                    (None, _) if !is_read => b"true".to_vec(),
+                    (Some(members), _) => Written::members(members),
+                    (None, _) if !is_read => "true".into(),
                     // It was written, and cannot be seen.
-                    (None, Number::One) => b"null".to_vec(),
-                    (None, Number::Many) => b"[]".to_vec(),
+                    (None, Number::One) => "null".into(),
+                    (None, Number::Many) => "[]".into(),
                 })
             }
             Change::Delete { collection, targets, told } => {
@@ -113,11 +113,11 @@ impl Run<'_> {
                 let field = active.entries.first().map(|field| field.name.node.as_str()).unwrap_or_default();
                 let of = self.built.field(type_name, field).map(|field| bare_name(&field.ty));
                 let shown = selector.project(of.unwrap_or_default(), &told, &active.entries);
-                Ok(shown.to_string().into_bytes())
+                Ok(shown.to_string().into())
             }
             Change::Extra(name) => match active.entries.first() {
                 Some(first) => self.ask_extra(selector, active, first, &name).await,
-                None => Ok(b"null".to_vec()),
+                None => Ok("null".into()),
             },
         }
     }
