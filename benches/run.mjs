@@ -3,24 +3,25 @@
 // Both serve a copy of the same database and are sent the same requests, one server after the other in short turns, so that
 // what else happens on the machine happens to both. Start at `main`; the requests stand in `shapes`.
 
-import { execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { cpus } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const folder = resolve(process.env.BENCH_FOLDER);
-const binaries = { server: resolve(root, process.env.BENCH_SERVER), limit: process.env.BENCH_LIMIT };
+import { postgres, sqlite } from './databases.mjs';
+import { measureModel } from './model.mjs';
+import {
+    ask, binaries, cpuOf, folder, list, load, makeProject, memory, root, say, start, stop, token, watch, writeRequests,
+} from './processes.mjs';
+import { doorsOf, line, markdown, newTally, print, rightsOf, tally } from './tables.mjs';
+
 const databases = list(process.env.BENCH_DATABASES);
 const only = list(process.env.BENCH_ONLY);
 const seconds = Math.max(1, Number(process.env.BENCH_SECONDS || 3));
 const connections = [1, 32];
 const starts = 7;
-const token = 'a-token-for-the-benchmark-only';
 const readerToken = 'a-reader-of-the-benchmark-only';
+
+const memories = (servers) => ({ server: memory(servers.server), limit: memory(servers.limit) });
 
 // ---------------------------------------------------------------- what is asked
 
@@ -105,10 +106,11 @@ async function main() {
         execFileSync(binaries.limit, ['load', database.url('bench')], { stdio: 'inherit' });
         const measured = await measure(database, chosen, project);
         const startTimes = await measureStart(database);
-        report.push({ name, ...measured, startTimes });
+        const model = chosen.some((shape) => shape.name === 'r1') ? await measureModel(database, seconds) : null;
+        report.push({ name, ...measured, startTimes, model });
         print(report.at(-1));
     }
-    if (process.env.BENCH_MARKDOWN) writeFileSync(process.env.BENCH_MARKDOWN, markdown(report));
+    if (process.env.BENCH_MARKDOWN) writeFileSync(process.env.BENCH_MARKDOWN, markdown(report, seconds));
 }
 
 // Measures the chosen shapes on one database.
@@ -337,355 +339,6 @@ async function countStatements(server, requests) {
     return Math.max(0, (await total()) - beforeAgain - (beforeAgain - before)) / asked.length;
 }
 
-async function ask(server, request, as = token) {
-    const response = await fetch(`http://127.0.0.1:${server.port}${request.path}`, {
-        method: request.method,
-        headers: { authorization: `Bearer ${as}`, ...(request.body && { 'content-type': 'application/json' }) },
-        body: request.body && JSON.stringify(request.body),
-    });
-    return { status: response.status, text: await response.text() };
-}
-
-// ---------------------------------------------------------------- load
-
-function writeRequests(file, requests, as = token) {
-    const parts = requests.map((request) => {
-        const body = request.body ? JSON.stringify(request.body) : '';
-        const text = [
-            `${request.method} ${request.path} HTTP/1.1`,
-            'Host: 127.0.0.1',
-            `Authorization: Bearer ${as}`,
-            'User-Agent: bench',
-            ...(body ? ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`] : []),
-            '',
-            body,
-        ].join('\r\n');
-        return `${Buffer.byteLength(text)}\n${text}`;
-    });
-    writeFileSync(file, parts.join(''));
-}
-
-async function load(server, file, concurrency, duration) {
-    const output = await run('wrk', [
-        '-t1', `-c${concurrency}`, `-d${duration}s`, '--timeout', '10s', '-s', join(root, 'benches/load.lua'),
-        `http://127.0.0.1:${server.port}`, '--', file,
-    ]);
-    const result = JSON.parse(/^MEASURED (.*)$/m.exec(output)[1]);
-    if (result.failed) throw new Error(`${server.kind}: ${result.failed} of ${result.requests} requests failed (${file})`);
-    return result;
-}
-
-const newTally = () => ({ requests: 0, microseconds: 0, cpu: 0, databaseCpu: 0, latency: new Map() });
-
-function tally(sum, result, cpu, databaseCpu) {
-    sum.requests += result.requests;
-    sum.microseconds += result.microseconds;
-    sum.cpu += cpu;
-    sum.databaseCpu += databaseCpu;
-    for (const [value, times] of result.latency) sum.latency.set(value, (sum.latency.get(value) ?? 0) + times);
-}
-
-function percentile(latency, share) {
-    const values = [...latency].sort(([a], [b]) => a - b);
-    let left = share * values.reduce((sum, [, times]) => sum + times, 0);
-    for (const [value, times] of values) {
-        left -= times;
-        if (left <= 0) return value;
-    }
-    return NaN;
-}
-
-// ---------------------------------------------------------------- processes
-
-const running = new Set();
-
-function run(command, args) {
-    return new Promise((settle, fail) => {
-        const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-        running.add(child);
-        let output = '';
-        child.stdout.on('data', (data) => { output += data; });
-        child.on('error', fail);
-        child.on('close', (code) => {
-            running.delete(child);
-            if (code === 0) settle(output);
-            else fail(new Error(`${command} ended with ${code}: ${output}`));
-        });
-    });
-}
-
-let nextPort = 10000 + (process.pid % 500) * 10;
-
-// A port nobody listens on, below the range the kernel hands out to outgoing connections.
-async function freePort() {
-    for (;;) {
-        const port = nextPort++;
-        const isFree = await new Promise((settle) => {
-            const listener = createServer().on('error', () => settle(false));
-            listener.listen(port, '127.0.0.1', () => listener.close(() => settle(true)));
-        });
-        if (isFree) return port;
-    }
-}
-
-// Starts a server and waits until it has answered once.
-async function start(kind, url, project, path) {
-    const port = await freePort();
-    const log = openSync(join(folder, `${kind}.log`), 'a');
-    const environment = {
-        PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(port), DATABASE_URL: url, ADMIN_TOKEN: token,
-        ADMIN_PASSWORD: 'a-password-for-the-benchmark-only', ADMIN_EMAIL: 'admin@example.com', DATA_PATH: join(project, 'data'),
-    };
-    const args = kind === 'server' ? ['serve'] : ['serve', url, String(port)];
-    const began = performance.now();
-    const child = spawn(binaries[kind], args, { cwd: project, env: environment, stdio: ['ignore', log, log] });
-    running.add(child);
-    const server = { kind, port, child, pid: child.pid };
-    child.on('exit', () => {
-        running.delete(child);
-        server.hasEnded = true;
-    });
-    for (;;) {
-        if (server.hasEnded) throw new Error(`${kind} ended:\n${readFileSync(join(folder, `${kind}.log`), 'utf8').slice(-4000)}`);
-        const answer = await ask(server, { method: 'GET', path }).catch(() => null);
-        server.startedIn = performance.now() - began;
-        if (answer?.status === 200) return server;
-        if (server.startedIn > 60_000) throw new Error(`${kind} does not answer: ${answer?.status} ${answer?.text}`);
-        await sleep(1);
-    }
-}
-
-async function stop(server) {
-    if (server.hasEnded) return;
-    const ended = new Promise((settle) => server.child.once('exit', settle));
-    server.child.kill('SIGTERM');
-    const patience = setTimeout(() => server.child.kill('SIGKILL'), 10_000);
-    await ended;
-    clearTimeout(patience);
-}
-
-// A folder like that of a user, with these collections.
-function makeProject(collections) {
-    const project = join(folder, `project-${readdirSync(folder).length}`);
-    mkdirSync(join(project, 'data'), { recursive: true });
-    cpSync(collections, join(project, 'collections'), { recursive: true });
-    return project;
-}
-
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-
-// The fields of /proc/PID/stat behind the name, which may hold spaces.
-function stat(pid) {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ');
-}
-
-// CPU time of a process so far, in microseconds.
-function cpuOf({ pid }) {
-    const [user, system] = stat(pid).slice(11, 13);
-    return ((Number(user) + Number(system)) * 1e6) / ticksPerSecond;
-}
-
-function memory({ pid }) {
-    const text = readFileSync(`/proc/${pid}/status`, 'utf8');
-    const megabytes = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)[1]) / 1024;
-    return { anonymous: megabytes('RssAnon'), resident: megabytes('VmRSS') };
-}
-
-const memories = (servers) => ({ server: memory(servers.server), limit: memory(servers.limit) });
-
-// Notes the most memory that a server has while something runs.
-async function watch(server, peak, work) {
-    const look = () => {
-        const now = memory(server);
-        for (const key of Object.keys(now)) peak[key] = Math.max(peak[key] ?? 0, now[key]);
-    };
-    const timer = setInterval(look, 100);
-    try {
-        return await work;
-    } finally {
-        clearInterval(timer);
-        look();
-    }
-}
-
-// ---------------------------------------------------------------- databases
-
-function sqlite() {
-    const path = (name) => join(folder, `${name}.sqlite`);
-    const remove = (name) => ['', '-wal', '-shm'].forEach((end) => rmSync(path(name) + end, { force: true }));
-    return {
-        name: 'sqlite',
-        url: (name) => `sqlite:${path(name)}`,
-        make: async (name) => remove(name),
-        copy: async (from, to) => {
-            remove(to);
-            copyFileSync(path(from), path(to));
-        },
-        settle: async () => {},
-        cpu: () => 0,
-    };
-}
-
-function postgres() {
-    const server = process.env.TEST_POSTGRES_URL;
-    const postmaster = readFileSync(process.env.TEST_POSTGRES_PID_FILE, 'utf8').trim();
-    const sql = (text) => execFileSync('psql', ['-qAt', '-v', 'ON_ERROR_STOP=1', server, '-c', text], {
-        env: { ...process.env, PGOPTIONS: '-c client_min_messages=warning' },
-    });
-    const drop = (name) => sql(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
-    return {
-        name: 'postgres',
-        url: (name) => server.replace(/\/postgres$/, `/${name}`),
-        make: async (name) => {
-            drop(name);
-            sql(`CREATE DATABASE "${name}"`);
-        },
-        copy: async (from, to) => {
-            drop(to);
-            sql(`CREATE DATABASE "${to}" TEMPLATE "${from}"`);
-        },
-        // Copying leaves work behind, which would fall into the first measurement.
-        settle: async () => sql('CHECKPOINT'),
-        // CPU time of the processes that serve this database.
-        cpu: (name) => readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).reduce((sum, pid) => {
-            try {
-                const isBackend = stat(pid)[1] === postmaster
-                    && readFileSync(`/proc/${pid}/cmdline`, 'utf8').split(' ')[2] === name;
-                return isBackend ? sum + cpuOf({ pid }) : sum;
-            } catch {
-                // It has ended meanwhile.
-                return sum;
-            }
-        }, 0),
-    };
-}
-
-// ---------------------------------------------------------------- the table
-
-function figures(cell, kind) {
-    const sum = cell[kind];
-    return {
-        rate: (sum.requests * 1e6) / sum.microseconds,
-        p50: percentile(sum.latency, 0.5),
-        p99: percentile(sum.latency, 0.99),
-        cpu: sum.cpu / sum.requests,
-        databaseCpu: sum.databaseCpu / sum.requests,
-    };
-}
-
-function line(cell) {
-    const [ours, limits] = [figures(cell, 'server'), figures(cell, 'limit')];
-    return `${cell.shape.name} c=${cell.concurrency}: ${Math.round(ours.rate)}/s, CPU ${ours.cpu.toFixed(1)} us, `
-        + `limit ${Math.round(limits.rate)}/s, CPU ${limits.cpu.toFixed(1)} us, ratio ${(ours.cpu / limits.cpu).toFixed(2)}`;
-}
-
-const round = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
-const milliseconds = (microseconds) => (microseconds / 1000).toFixed(microseconds < 10_000 ? 2 : 1);
-
-const heads = ['request', 'conn.', 'req/s', 'limit', 'p50 ms', 'limit', 'p99 ms', 'limit', 'CPU us', 'limit', 'ratio',
-    'DB us', 'limit', 'both', 'statements'];
-
-function tableOf({ name, cells }) {
-    return cells.map((cell) => {
-        const [ours, limits] = [figures(cell, 'server'), figures(cell, 'limit')];
-        const hasDatabase = name !== 'sqlite';
-        return [
-            `${cell.shape.name} ${cell.shape.title}`, String(cell.concurrency),
-            ours.rate.toFixed(0), limits.rate.toFixed(0),
-            milliseconds(ours.p50), milliseconds(limits.p50), milliseconds(ours.p99), milliseconds(limits.p99),
-            round(ours.cpu), round(limits.cpu), (ours.cpu / limits.cpu).toFixed(2),
-            hasDatabase ? round(ours.databaseCpu) : '-', hasDatabase ? round(limits.databaseCpu) : '-',
-            hasDatabase ? ((ours.cpu + ours.databaseCpu) / (limits.cpu + limits.databaseCpu)).toFixed(2) : '-',
-            String(cell.statements),
-        ];
-    });
-}
-
-const rightsHeads = ['request', 'conn.', 'req/s', 'admin', 'rate', 'CPU us', 'admin', 'DB us', 'admin', 'CPU share'];
-
-// How the figures of the reader stand to those of the administrator: of requests per second, and of CPU per request (both sides).
-function rightsOf(cell) {
-    const [reader, admin] = [figures(cell, 'reader'), figures(cell, 'admin')];
-    return [
-        `${cell.shape.name} ${cell.shape.title}`, String(cell.concurrency),
-        reader.rate.toFixed(0), admin.rate.toFixed(0), (reader.rate / admin.rate).toFixed(2),
-        round(reader.cpu), round(admin.cpu), round(reader.databaseCpu), round(admin.databaseCpu),
-        ((admin.cpu + admin.databaseCpu) / (reader.cpu + reader.databaseCpu)).toFixed(2),
-    ];
-}
-
-const doorsTitle = 'The nested read over GraphQL, with a document that was sent before and with a new one, against REST:';
-const doorsHeads = ['conn.', 'REST CPU us', 'sent before', 'new', 'sent before / REST', 'new / REST'];
-
-function doorsOf(cell) {
-    const [rest, cached, fresh] = ['rest', 'cached', 'fresh'].map((door) => figures(cell, door).cpu);
-    return [
-        String(cell.concurrency), round(rest), round(cached), round(fresh),
-        (cached / rest).toFixed(2), (fresh / rest).toFixed(2),
-    ];
-}
-
-function remarks({ cells, idle, peak, startTimes }) {
-    const size = ({ anonymous, resident }) => `${anonymous.toFixed(1)} MB anonymous, ${resident.toFixed(1)} MB resident`;
-    const different = [...new Set(cells.filter((cell) => !cell.identical).map((cell) => cell.shape.name))];
-    return [
-        `Memory idle: ${size(idle.server)} (limit: ${size(idle.limit)}).`,
-        `Memory under load, at most: ${size(peak.server)} (limit: ${size(peak.limit)}).`,
-        `Start to first answer, 62 collections, warm database: median ${startTimes[Math.floor(starts / 2)].toFixed(0)} ms `
-            + `of ${starts} (${startTimes[0].toFixed(0)} to ${startTimes.at(-1).toFixed(0)} ms).`,
-        different.length
-            ? `Answers of both servers: equal byte for byte, but for ${different.join(', ')}, where they are equal as JSON.`
-            : 'Answers of both servers: equal byte for byte (new keys aside).',
-    ];
-}
-
-const titles = { sqlite: 'SQLite', postgres: 'PostgreSQL' };
-
-function aligned(rows) {
-    const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-    return rows.map((row) => row.map((cell, column) =>
-        (column ? cell.padStart(widths[column]) : cell.padEnd(widths[column]))).join('  ')).join('\n');
-}
-
-function print(part) {
-    const doors = part.doors.length ? `${doorsTitle}\n\n${aligned([doorsHeads, ...part.doors.map(doorsOf)])}\n\n` : '';
-    const rights = part.rights.length ? `${rightsTitle}\n\n${aligned([rightsHeads, ...part.rights.map(rightsOf)])}\n` : '';
-    const table = aligned([heads, ...tableOf(part)]);
-    console.log(`\n${titles[part.name]}\n\n${table}\n\n${remarks(part).join('\n')}\n\n${doors}${rights}`);
-}
-
-const rightsTitle = 'A reader with a row filter, a field list and two policies, against the administrator:';
-
-function markdown(report) {
-    const grid = ([head, ...rows]) => [head, head.map((_, column) => (column ? '---:' : '---')), ...rows]
-        .map((row) => `| ${row.join(' | ')} |`).join('\n');
-    const table = (part) => grid([heads, ...tableOf(part)]);
-    const rights = (part) => (part.rights.length
-        ? `\n${rightsTitle}\n\n${grid([rightsHeads, ...part.rights.map(rightsOf)])}\n` : '');
-    const doors = (part) => (part.doors.length
-        ? `\n${doorsTitle}\n\n${grid([doorsHeads, ...part.doors.map(doorsOf)])}\n` : '');
-    const machine = `${cpus().length} cores (${cpus()[0].model})`;
-    return `Measured on ${machine}, ${seconds} s per line and server.\n\n${report.map((part) =>
-        `## ${titles[part.name]}\n\n${table(part)}\n\n${remarks(part).map((text) => `- ${text}`).join('\n')}\n${doors(part)}${rights(part)}`).join('\n')}`;
-}
-
-// ---------------------------------------------------------------- small things
-
-function list(text) {
-    return (text ?? '').split(/[, ]+/).filter(Boolean);
-}
-
-function say(text) {
-    console.log(`bench: ${text}`);
-}
-
-function endAll() {
-    for (const child of running) child.kill('SIGKILL');
-}
-
-process.on('exit', endAll);
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
 main().catch((error) => {
     console.error(`bench: ${error.message}`, error.cause ?? '');
     process.exit(1);
