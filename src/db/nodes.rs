@@ -2,13 +2,16 @@
 //!
 //! A node has a row with a lease beside those of locks, renewed while it lives. A SQLite database is served by one process.
 
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::Database;
+use super::{Database, Row};
 use crate::error::Result;
 use crate::schema::ColumnType;
 use crate::sql::ddl::statement;
@@ -23,13 +26,23 @@ pub struct Nodes {
     database: Database,
     name: String,
     renewal: Option<JoinHandle<()>>,
+    /// Those that were alive when somebody last looked.
+    alive: Mutex<HashSet<String>>,
+    /// How many have ended without a word since this one joined.
+    vanished: AtomicU64,
 }
 
 impl Nodes {
     /// From now on others see this node.
     pub async fn join(database: &Database) -> Result<Self> {
         let name = format!("node.{}", Uuid::now_v7().simple());
-        let mut nodes = Nodes { database: database.clone(), name, renewal: None };
+        let mut nodes = Nodes {
+            database: database.clone(),
+            name,
+            renewal: None,
+            alive: Mutex::default(),
+            vanished: AtomicU64::new(0),
+        };
         if database.dialect() != Dialect::Sqlite {
             run(database, forget_dead(database.dialect())).await?;
             run(database, renew(database.dialect(), &nodes.name)).await?;
@@ -46,17 +59,34 @@ impl Nodes {
             Dialect::Mysql => "UTC_TIMESTAMP(3)",
         };
         let text = format!(
-            "SELECT COUNT(*) FROM tablature_lock WHERE owner = 'node' AND name <> '{}' AND until > {now}",
+            "SELECT name, CASE WHEN until > {now} THEN 1 ELSE 0 END FROM tablature_lock \
+             WHERE owner = 'node' AND name <> '{}'",
             self.name
         );
-        let statement = Statement { columns: [ColumnType::BigInteger].into(), ..statement(text) };
-        match self.database.rows(&statement).await {
-            Ok(rows) => rows.first().and_then(|row| row.int(0)) != Some(0),
+        let columns = [ColumnType::Text, ColumnType::BigInteger].into();
+        let rows = match self.database.rows(&Statement { columns, ..statement(text) }).await {
+            Ok(rows) => rows,
             Err(error) => {
                 tracing::warn!(%error, "other nodes could not be looked for");
-                true
+                return true;
             }
-        }
+        };
+        let is_alive = |row: &Row| row.int(1) == Some(1);
+        let names = |wanted: bool| {
+            let found = rows.iter().filter(move |row| is_alive(row) == wanted);
+            found.filter_map(|row| row.text(0).map(ToString::to_string))
+        };
+        let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever leaves takes its row along.
+        let vanished = names(false).filter(|name| alive.contains(name)).count();
+        self.vanished.fetch_add(vanished as u64, Ordering::Relaxed);
+        *alive = names(true).collect();
+        !alive.is_empty()
+    }
+
+    /// How many nodes that were seen alive have ended without a word, as far as somebody has looked.
+    pub fn vanished(&self) -> u64 {
+        self.vanished.load(Ordering::Relaxed)
     }
 
     /// Others see this node no more.

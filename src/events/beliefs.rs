@@ -71,6 +71,11 @@ impl Beliefs {
         }
     }
 
+    /// How many other nodes have ended without a word.
+    pub(super) fn vanished_nodes(&self) -> u64 {
+        self.0.load_full().map_or(0, |belief| belief.nodes.vanished())
+    }
+
     pub(super) async fn leave(&self) {
         if let Some(belief) = self.0.load_full() {
             belief.nodes.leave().await;

@@ -198,6 +198,12 @@ impl Events {
         self.beliefs.has_others().await
     }
 
+    /// How many other nodes have ended without a word, as far as [`Events::has_other_nodes`] has seen: what such a node committed last,
+    /// it may have told nobody.
+    pub fn vanished_nodes(&self) -> u64 {
+        self.beliefs.vanished_nodes()
+    }
+
     /// The last act of a node: others need not wait for it.
     pub async fn leave(&self) {
         self.beliefs.leave().await;

@@ -104,6 +104,7 @@ pub(super) fn start(desk: Arc<Desk>, others: Option<SharedStream>) -> Line {
     let (sender, events) = mpsc::channel(MOST_WAITING);
     let state = Arc::new(PumpState::default());
     let intake = Intake { hub: sender, state: state.clone() };
+    let hears_others = others.is_some();
     if let Some(others) = others {
         nodes::start(others, desk.events.listen(), intake.clone());
     }
@@ -120,6 +121,8 @@ pub(super) fn start(desk: Arc<Desk>, others: Option<SharedStream>) -> Line {
         changed,
         reviewed: Instant::now(),
         has_others: true,
+        hears_others,
+        vanished: 0,
         state,
     };
     tokio::spawn(hub.run(orders, events));
@@ -225,6 +228,10 @@ struct Hub {
     reviewed: Instant,
     schema: u64,
     has_others: bool,
+    /// What other nodes do is told here, too.
+    hears_others: bool,
+    /// Nodes that had ended without a word at the last look.
+    vanished: u64,
     state: Arc<PumpState>,
 }
 
@@ -441,6 +448,13 @@ impl Hub {
             return;
         }
         self.has_others = self.desk.events.has_other_nodes().await;
+        let vanished = self.desk.events.vanished_nodes();
+        if std::mem::replace(&mut self.vanished, vanished) < vanished && self.hears_others {
+            tracing::warn!(
+                "a node ended without a word, perhaps before it told all that it did; listeners begin anew"
+            );
+            self.lose().await;
+        }
         self.look_again().await;
         let position = self.history.position();
         let (desk, position) = (&self.desk, &position);

@@ -1,5 +1,7 @@
 //! Two nodes on one database and one Redis: what happens on one is told by the other, and what may be missing is told, too.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::access::{policy, user};
@@ -88,6 +90,38 @@ async fn events_reach_the_other_node() {
                 }
             }
         }
+    })
+    .await;
+}
+
+/// What a node committed right before it was killed, it may have told nobody: listeners of the others begin anew.
+#[tokio::test]
+async fn a_node_that_is_killed_may_have_kept_something() {
+    each_database(async |engine| {
+        if engine == Engine::Sqlite {
+            return;
+        }
+        let database = Database::fresh(engine).await;
+        let dir = database.dir().to_owned();
+        let Some(redis) = Redis::start(&dir) else { return };
+        let builder = Server::builder(&database).collections(&blog::collections()).set("REDIS", &redis.url());
+        let (first, mut second) = (builder.start().await, builder.start().await);
+        let mut third = builder.start().await;
+        let query = json!({ "fields": ["name"] });
+        let mut socket = Socket::signed_in(&first.admin()).await;
+        socket.subscribe(json!({ "collection": "notes", "resume": true, "query": query })).await;
+        second.admin().create("notes", json!({ "name": "told" })).await;
+        assert_eq!(socket.next().await["data"], json!([{ "name": "told" }]));
+        // Whoever leaves in good order has told everything.
+        third.terminate();
+        third.ended(Duration::from_secs(20)).await;
+        // Its lease has to end, which takes longer than a message may.
+        second.kill();
+        let missed = socket.hear(Duration::from_secs(20)).await.expect("a message").expect("an open socket");
+        assert_eq!(missed["event"], "missed", "{missed}");
+        let begun = socket.next().await;
+        assert_eq!((&begun["event"], &begun["data"]), (&json!("init"), &json!([{ "name": "told" }])));
+        socket.silent().await;
     })
     .await;
 }
