@@ -247,7 +247,7 @@ impl Error {
 
     /// An [`Error::GraphqlValidation`] with one finding.
     pub fn graphql(message: impl fmt::Display) -> Self {
-        Error::GraphqlValidation { errors: vec![json!({ "message": message.to_string() })] }
+        Error::GraphqlValidation { errors: vec![json!({ "message": shortened(message.to_string()) })] }
     }
 
     /// The same about the item that begins in this line of a file.
@@ -341,11 +341,12 @@ impl Error {
             Error::Deadlock => json!({ "reason": self.to_string() }),
             Error::RouteNotFound { path } => json!({ "path": path }),
             Error::MethodNotAllowed { current, allowed } => json!({ "current": current, "allowed": allowed }),
-            Error::GraphqlValidation { errors } => json!({ "graphqlErrors": errors }),
+            Error::GraphqlValidation { errors } => json!({ "errors": errors }),
             Error::FailedValidation { field, rule, details, .. } => {
                 let mut map = details.clone();
                 map.insert("field".to_owned(), json!(field));
                 map.insert("type".to_owned(), json!(rule));
+                map.entry("path").or_insert_with(|| json!([]));
                 return map;
             }
             Error::RecordNotUnique { collection, field, value }
@@ -392,5 +393,16 @@ impl Error {
             Value::Object(map) => map,
             _ => Map::new(),
         }
+    }
+}
+
+/// Longest message that repeats what a caller wrote, in letters.
+const LONGEST_MESSAGE: usize = 500;
+
+/// A message that may hold names of any length.
+pub fn shortened(message: String) -> String {
+    match message.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
     }
 }

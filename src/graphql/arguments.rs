@@ -88,8 +88,8 @@ fn condition(schema: &Schema, id: CollectionId, filter: Value) -> Value {
                 None => value,
             };
             out.insert(name, value);
-        } else if let (Some(field), Value::Object(functions)) = (function_field(collection, &name), &value) {
-            for (function, operators) in functions {
+        } else if let Some(field) = function_field(collection, &name).filter(|_| !is_value(&value)) {
+            for (function, operators) in value.as_object().into_iter().flatten() {
                 out.insert(format!("{function}({field})"), operators.clone());
             }
         } else if let Some((field, related)) = scope(schema, collection, &name) {
@@ -100,6 +100,11 @@ fn condition(schema: &Schema, id: CollectionId, filter: Value) -> Value {
         }
     }
     Value::Object(out)
+}
+
+/// Neither an object nor a hole where a variable was not given.
+fn is_value(value: &Value) -> bool {
+    !matches!(value, Value::Object(_) | Value::Null)
 }
 
 fn function_field<'n>(collection: &Collection, name: &'n str) -> Option<&'n str> {

@@ -8,7 +8,7 @@ use async_graphql::parser::types::{
     Directive, DocumentOperations, ExecutableDocument, Field, FragmentDefinition, OperationDefinition,
     OperationType, Selection, SelectionSet, VariableDefinition,
 };
-use async_graphql::{Name, Positioned, ServerError};
+use async_graphql::{Name, Positioned};
 
 use super::build::{Built, Root};
 use super::{introspect, measure, text, values};
@@ -74,7 +74,7 @@ pub(super) async fn prepare(
 ) -> Result<Prepared> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     text::check(query, config.tokens)?;
-    let document = parse_query(query).map_err(|error| introspect::refused(&[ServerError::from(error)]))?;
+    let document = parse_query(query).map_err(introspect::unreadable)?;
     measure::check(&document, config, most_depth)?;
     introspect::validate(built, document.clone()).await?;
     let ExecutableDocument { operations, fragments } = document;

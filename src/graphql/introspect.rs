@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::async_trait::async_trait;
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute, NextValidation};
+use async_graphql::parser::Error as SyntaxError;
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, Field, OperationDefinition, OperationType, Selection,
     SelectionSet,
@@ -15,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::build::Built;
 use super::document::{Fragments, Operation};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 
 /// A request that the schema answers about itself; any other is checked only.
 struct AboutItself;
@@ -68,17 +69,38 @@ pub(super) async fn validate(built: &Built, document: ExecutableDocument) -> Res
     if response.errors.is_empty() { Ok(()) } else { Err(refused(&response.errors)) }
 }
 
+/// Most mistakes of a document that are told.
+const MOST_TOLD: usize = 50;
+
 /// What was wrong, in the words of the public API.
 pub(super) fn refused(errors: &[ServerError]) -> Error {
-    let told = |error: &ServerError| {
-        let mut told = json!({ "message": error.message });
+    let mut told: Vec<Value> = Vec::new();
+    for error in errors {
+        let mut entry = json!({ "message": shortened(error.message.clone()) });
         if !error.locations.is_empty() {
-            let place = |place: &Pos| json!({ "line": place.line, "column": place.column });
-            told["locations"] = error.locations.iter().map(place).collect();
+            entry["locations"] = error.locations.iter().map(place).collect();
         }
-        told
-    };
-    Error::GraphqlValidation { errors: errors.iter().map(told).collect() }
+        if told.len() < MOST_TOLD && !told.contains(&entry) {
+            told.push(entry);
+        }
+    }
+    Error::GraphqlValidation { errors: told }
+}
+
+/// The same for a document that cannot be read.
+pub(super) fn unreadable(error: SyntaxError) -> Error {
+    let mut told = ServerError::from(error.clone());
+    if let SyntaxError::Syntax { message, .. } = &error {
+        // The lines before the last repeat the document.
+        let expected = message.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
+        told.message = format!("Syntax Error: {expected}.");
+    }
+    refused(&[told])
+}
+
+/// A place of a document, as errors name it.
+pub(super) fn place(place: &Pos) -> Value {
+    json!({ "line": place.line, "column": place.column })
 }
 
 /// What the schema says of itself: `__schema` and `__type`, by the names in the answer.

@@ -5,8 +5,12 @@
 
 use std::collections::HashMap;
 
-use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
+use async_graphql::Positioned;
+use async_graphql::parser::types::{
+    Directive, ExecutableDocument, OperationDefinition, Selection, SelectionSet, VariableDefinition,
+};
 
+use super::values;
 use crate::config::GraphqlConfig;
 use crate::error::{Error, Result};
 
@@ -54,14 +58,14 @@ impl Size {
 /// Fails with `GraphqlValidation`.
 pub(super) fn check(document: &ExecutableDocument, config: &GraphqlConfig, most_depth: usize) -> Result<()> {
     let mut measure =
-        Measure { document, config, most_depth, known: HashMap::new(), aliases: 0, directives: 0 };
+        Measure { document, config, most_depth, known: HashMap::new(), aliases: 0, directives: Vec::new() };
     for fragment in document.fragments.keys() {
         measure.fragment(fragment, 0)?;
     }
     for (_, operation) in document.operations.iter() {
-        measure.directives += operation.node.directives.len();
+        measure.directives.extend(&operation.node.directives);
         let variables = operation.node.variable_definitions.iter();
-        measure.directives += variables.map(|variable| variable.node.directives.len()).sum::<usize>();
+        measure.directives.extend(variables.flat_map(|variable| &variable.node.directives));
         let set = &operation.node.selection_set.node;
         measure.count(set, 0)?;
         let cost = measure.root(set)?;
@@ -72,14 +76,32 @@ pub(super) fn check(document: &ExecutableDocument, config: &GraphqlConfig, most_
             )));
         }
     }
+    let directives = measure.directives.len();
     let counts = [
         ("aliases", measure.aliases, config.aliases, "GRAPHQL_MAX_ALIASES"),
-        ("directives", measure.directives, config.directives, "GRAPHQL_MAX_DIRECTIVES"),
+        ("directives", directives, config.directives, "GRAPHQL_MAX_DIRECTIVES"),
     ];
     for (what, count, most, setting) in counts {
         if count > most {
             return Err(Error::graphql(format_args!(
                 "The document has more than {most} {what} ({setting})."
+            )));
+        }
+    }
+    document.operations.iter().try_for_each(|(_, operation)| conditions(&operation.node, &measure.directives))
+}
+
+/// A directive cannot wait and see whether its condition is null, as an argument of a field can.
+fn conditions(operation: &OperationDefinition, directives: &[&Positioned<Directive>]) -> Result<()> {
+    let mut names = Vec::new();
+    let arguments = directives.iter().flat_map(|directive| &directive.node.arguments);
+    arguments.for_each(|(_, argument)| values::names_in(&argument.node, &mut names));
+    for variable in &operation.variable_definitions {
+        let Positioned { node: VariableDefinition { name, var_type, default_value, .. }, .. } = variable;
+        let may_be_null = var_type.node.nullable && default_value.is_none();
+        if may_be_null && names.contains(&name.node.as_str()) {
+            return Err(Error::graphql(format_args!(
+                "Variable \"${name}\" of type \"{var_type}\" used in position expecting type \"Boolean!\"."
             )));
         }
     }
@@ -93,7 +115,7 @@ struct Measure<'a> {
     /// By fragment; `None` while it is being measured.
     known: HashMap<&'a str, Option<Size>>,
     aliases: usize,
-    directives: usize,
+    directives: Vec<&'a Positioned<Directive>>,
 }
 
 impl<'a> Measure<'a> {
@@ -110,7 +132,7 @@ impl<'a> Measure<'a> {
             None => {}
         }
         self.known.insert(name, None);
-        self.directives += fragment.node.directives.len();
+        self.directives.extend(&fragment.node.directives);
         self.count(&fragment.node.selection_set.node, 0)?;
         let size = self.set(&fragment.node.selection_set.node, level)?;
         self.known.insert(name, Some(size));
@@ -191,12 +213,12 @@ impl<'a> Measure<'a> {
     }
 
     /// Counts what a selection set itself is written with, fragments not unfolded.
-    fn count(&mut self, set: &SelectionSet, level: usize) -> Result<()> {
+    fn count(&mut self, set: &'a SelectionSet, level: usize) -> Result<()> {
         if level > MOST_NESTING {
             return Err(too_deep());
         }
         for selection in &set.items {
-            self.directives += selection.node.directives().len();
+            self.directives.extend(selection.node.directives());
             match &selection.node {
                 Selection::Field(field) => {
                     self.aliases += usize::from(field.node.alias.is_some());
@@ -255,6 +277,17 @@ mod tests {
         let directives = "@skip(if: true) ".repeat(51);
         assert!(
             refusal(&format!("{{ r {{ a {directives} }} }}")).is_some_and(|text| text.contains("DIRECTIVES"))
+        );
+    }
+
+    #[test]
+    fn conditions_are_there() {
+        let asked =
+            |variables: &str| refusal(&format!("query({variables}) {{ r @skip(if: $a) {{ b(c: $d) }} }}"));
+        assert_eq!(asked("$a: Boolean!, $d: Int"), None);
+        assert_eq!(asked("$a: Boolean = true, $d: Int"), None);
+        assert!(
+            asked("$a: Boolean, $d: Int").is_some_and(|text| text.contains("\"$a\" of type \"Boolean\""))
         );
     }
 

@@ -116,7 +116,12 @@ impl Run<'_> {
                     Some(change) => Box::pin(self.change(&selector, active, change)).await,
                     None => Ok(self.type_name(operation.kind).into()),
                 };
+                // Where that leaves no answer, nobody would be told of what is done after it.
+                let is_over = value.is_err() && active.field.is_required;
                 output.push(active.field, value);
+                if is_over {
+                    break;
+                }
             }
         } else {
             let (selector, described) = (&selector, described.as_ref());
@@ -384,7 +389,9 @@ impl<'a> Output<'a> {
                 tracing::error!(error_id = %id, cause = format!("{cause:#}"), "a field of GraphQL failed");
             }
             self.is_null |= field.is_required;
+            let at = field.entries.first().map(|entry| introspect::place(&entry.field.response_key().pos));
             for mut entry in server::entries(&error) {
+                entry["locations"] = at.iter().cloned().collect();
                 entry["path"] = json!([field.key]);
                 self.errors.push(entry);
             }

@@ -5,31 +5,49 @@ use crate::error::{Error, Result};
 /// Deepest nesting of braces, brackets and parentheses.
 pub(super) const MOST_NESTING: usize = 60;
 
-/// Counts tokens and nesting. Fails with `GraphqlValidation` past the limits.
+/// Counts tokens and nesting. Fails with `GraphqlValidation` past the limits, and for an object of an argument that names a member
+/// twice: a parser keeps the last, and nobody is told of the others.
 pub(super) fn check(text: &str, most_tokens: usize) -> Result<()> {
     let bytes = text.as_bytes();
-    let (mut at, mut tokens, mut nesting) = (0, 0_usize, 0_usize);
+    let (mut at, mut tokens, mut members) = (0, 0_usize, Members::default());
     while let Some(byte) = bytes.get(at) {
         let start = at;
         at += 1;
+        let before = members.word.take();
         match byte {
-            b' ' | b'\t' | b'\r' | b'\n' | b',' => continue,
+            b' ' | b'\t' | b'\r' | b'\n' | b',' => {
+                members.word = before;
+                continue;
+            }
             b'#' => {
+                members.word = before;
                 at = until(bytes, at, |byte| matches!(byte, b'\n' | b'\r'));
                 continue;
             }
             b'"' if bytes[start..].starts_with(b"\"\"\"") => at = block_end(bytes, start + 3),
             b'"' => at = string_end(bytes, at),
             b'{' | b'[' | b'(' => {
-                nesting += 1;
-                if nesting > MOST_NESTING {
+                members.open(*byte);
+                if members.open.len() > MOST_NESTING {
                     return Err(Error::graphql(format_args!(
                         "The document is nested more than {MOST_NESTING} levels deep."
                     )));
                 }
             }
-            b'}' | b']' | b')' => nesting = nesting.saturating_sub(1),
-            byte if is_word(*byte) => at = until(bytes, at, |byte| !is_word(byte)),
+            b'}' | b']' | b')' => members.close(*byte),
+            b':' => {
+                if let Some(name) = before
+                    && !members.add(name)
+                {
+                    return Err(Error::graphql(format_args!(
+                        "There can be only one input field named \"{name}\"."
+                    )));
+                }
+            }
+            byte if is_word(*byte) => {
+                at = until(bytes, at, |byte| !is_word(byte));
+                members.word = text.get(start..at);
+            }
             _ => {}
         }
         tokens += 1;
@@ -40,6 +58,41 @@ pub(super) fn check(text: &str, most_tokens: usize) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The members of the objects that are open at a place of a document.
+#[derive(Default)]
+struct Members<'t> {
+    /// What is open: for an object of an argument, where its members begin among the names.
+    open: Vec<Option<usize>>,
+    names: Vec<&'t str>,
+    parentheses: usize,
+    /// The word before this place, if nothing but space is between.
+    word: Option<&'t str>,
+}
+
+impl<'t> Members<'t> {
+    fn open(&mut self, byte: u8) {
+        // Braces elsewhere are selections, where a name may come again.
+        let is_object = byte == b'{' && self.parentheses > 0;
+        self.open.push(is_object.then_some(self.names.len()));
+        self.parentheses += usize::from(byte == b'(');
+    }
+
+    fn close(&mut self, byte: u8) {
+        self.parentheses = self.parentheses.saturating_sub(usize::from(byte == b')'));
+        if let Some(Some(first)) = self.open.pop() {
+            self.names.truncate(first);
+        }
+    }
+
+    /// Whether the innermost object does not have it yet.
+    fn add(&mut self, name: &'t str) -> bool {
+        let Some(Some(first)) = self.open.last() else { return true };
+        let is_new = !self.names[*first..].contains(&name);
+        self.names.push(name);
+        is_new
+    }
 }
 
 fn is_word(byte: u8) -> bool {
@@ -91,6 +144,19 @@ mod tests {
         assert_eq!(tokens("\"open"), 1);
         assert_eq!(tokens("\"\"\"open"), 1);
         assert_eq!(tokens("query A($b:Int=-1.5e3){c}"), 13);
+    }
+
+    #[test]
+    fn a_member_is_named_once() {
+        let is_fine = |text: &str| check(text, 1000).is_ok();
+        assert!(is_fine(
+            "{ a: b a: b c(d: { e: 1, f: { e: 2 }, g: [{ e: 3 } { e: 4 }] } h: { e: 5 }) { e: f e: f } }"
+        ));
+        assert!(is_fine("query($a: A = { b: c, d: b }) { e(f: { g: \"g:\" h: $a }) }"));
+        assert!(!is_fine("{ c(d: { e: 1, e: 2 }) }"));
+        assert!(!is_fine("{ c(d: { f: { e: 1 } e #e:\n : 1, e:2 }) }"));
+        assert!(!is_fine("query($a: A = { b: 1, b: 2 }) { c }"));
+        assert!(!is_fine("{ a { c(d: [{ e: {} f: 1 e: 2 }]) } }"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use async_graphql::parser::types::{Directive, VariableDefinition};
 use async_graphql::registry::{MetaType, MetaTypeName, Registry};
 use async_graphql::{Name, Positioned};
 use async_graphql_value::{ConstValue as Literal, Value as Written};
+use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -103,6 +104,19 @@ pub(super) fn variables(
     Ok(values)
 }
 
+/// A value as those who judge scalars take it. Not by serde, to which `3.50` is an object.
+fn literal(value: &Value) -> Literal {
+    match value {
+        Value::Null => Literal::Null,
+        Value::Bool(flag) => Literal::Boolean(*flag),
+        Value::Number(number) => Literal::Number(number.clone()),
+        Value::String(text) => Literal::String(text.clone()),
+        // Who takes one of these takes all of them.
+        Value::Array(_) => Literal::List(Vec::new()),
+        Value::Object(_) => Literal::Object(IndexMap::new()),
+    }
+}
+
 /// Whether a value fits a type. `at` is where it stands, for the message.
 pub(super) fn check(registry: &Registry, of: &str, value: &Value, at: &str) -> Result<()> {
     let misfit = |name: &str| Err(Error::graphql(format_args!("{at} is no value of type \"{name}\".")));
@@ -122,9 +136,7 @@ pub(super) fn check(registry: &Registry, of: &str, value: &Value, at: &str) -> R
         },
         MetaTypeName::Named(name) => match registry.types.get(name) {
             Some(MetaType::Scalar { is_valid, .. }) => {
-                let fits = is_valid.as_ref().is_none_or(|is_valid| {
-                    Literal::from_json(value.clone()).is_ok_and(|literal| is_valid(&literal))
-                });
+                let fits = is_valid.as_ref().is_none_or(|is_valid| is_valid(&literal(value)));
                 if fits { Ok(()) } else { misfit(name) }
             }
             Some(MetaType::Enum { enum_values, .. }) => match value {

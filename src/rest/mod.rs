@@ -109,7 +109,7 @@ impl Routes for Api {
             call.set_route(route.pattern());
             call.method == "OPTIONS" || route.takes(call.method.as_str())
         }) else {
-            return Err(not_found(call));
+            return Err(no_route(call));
         };
         if let Route::Files(files::FilesRoute::Begin | files::FilesRoute::GoOn(_)) = route
             && call.method == "OPTIONS"
@@ -298,6 +298,18 @@ fn client<'a>(call: &Call<'a>) -> Client<'a> {
         user_agent: call.header("user-agent"),
         origin: call.header("origin"),
         tenant: call.header("x-tenant").or_else(|| call.header("x-organization-id")),
+    }
+}
+
+/// Why a request finds no endpoint. Clients of GraphQL ask which methods it takes; elsewhere a method that is not there is a route
+/// that is not there.
+fn no_route(call: &Call<'_>) -> Error {
+    match Route::find(call.path) {
+        Some(Route::Graphql(route)) => Error::MethodNotAllowed {
+            current: call.method.to_string(),
+            allowed: route.methods().split(", ").collect(),
+        },
+        _ => not_found(call),
     }
 }
 

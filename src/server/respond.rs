@@ -171,6 +171,11 @@ pub(super) fn error(error: &Error) -> HttpResponse {
     if let Some(seconds) = retry_after_s(error) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if let Error::MethodNotAllowed { allowed, .. } = error
+        && let Ok(value) = HeaderValue::try_from(allowed.join(", "))
+    {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
     if let Error::RangeNotSatisfiable { size_bytes } = error
         && let Ok(value) = HeaderValue::try_from(format!("bytes */{size_bytes}"))
     {

@@ -32,7 +32,7 @@ pub fn even(value: &Value) -> Value {
 /// Refused as a whole: `status` and the code of the only error.
 async fn refused(client: &Client, query: &str, variables: Value) -> Value {
     let errors = ask(client, query, variables).await.refused(400, "GRAPHQL_VALIDATION");
-    errors[0]["extensions"]["graphqlErrors"].clone()
+    errors[0]["extensions"]["errors"].clone()
 }
 
 #[tokio::test]

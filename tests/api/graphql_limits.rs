@@ -17,7 +17,7 @@ async fn refused(client: &Client, query: &str) -> String {
         began.elapsed(),
         head(query)
     );
-    let told = errors[0]["extensions"]["graphqlErrors"][0]["message"].as_str();
+    let told = errors[0]["extensions"]["errors"][0]["message"].as_str();
     told.unwrap_or_else(|| panic!("{}: a reason", head(query))).to_owned()
 }
 

@@ -181,7 +181,7 @@ async fn creates_with_every_kind_of_key() {
             admin.post("/items/places", json!({ "name": "No key" })).await.refused(400, "FAILED_VALIDATION");
         assert_eq!(
             missing[0]["extensions"],
-            json!({ "code": "FAILED_VALIDATION", "field": "id", "type": "required" })
+            json!({ "code": "FAILED_VALIDATION", "field": "id", "type": "required", "path": [] })
         );
         assert_eq!(admin.get("/items/places/harbour").await.data()["name"], "Harbour");
     })

@@ -35,6 +35,7 @@ mod filters;
 mod filters_related;
 mod fuzz;
 mod graphql;
+mod graphql_documents;
 mod graphql_limits;
 mod graphql_system;
 mod graphql_writes;

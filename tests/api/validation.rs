@@ -127,7 +127,7 @@ async fn holds_on_updates_too() {
             .refused(400, "FAILED_VALIDATION");
         assert_eq!(
             refused[0]["extensions"],
-            json!({ "code": "FAILED_VALIDATION", "field": "must", "type": "nnull" })
+            json!({ "code": "FAILED_VALIDATION", "field": "must", "type": "nnull", "path": [] })
         );
     })
     .await;

@@ -1,7 +1,7 @@
 //! Types that every schema may have: scalars, functions of dates, operators of filters.
 
-use async_graphql::Value;
 use async_graphql::dynamic::{Enum, InputObject, InputValue, Object, Scalar, Type, TypeRef};
+use async_graphql::{Number, Value};
 
 use super::Types;
 use super::outputs::output;
@@ -243,10 +243,18 @@ fn make_scalar(name: &'static str) -> Scalar {
             Value::String(text) => text.parse::<i64>().is_ok(),
             _ => false,
         },
-        FLOAT => |value| matches!(value, Value::Number(_)),
-        STRING_OR_FLOAT => |value| matches!(value, Value::Number(_) | Value::String(_)),
+        FLOAT => |value| matches!(value, Value::Number(number) if is_finite(number)),
+        STRING_OR_FLOAT => |value| match value {
+            Value::Number(number) => is_finite(number),
+            other => matches!(other, Value::String(_)),
+        },
         HASH | DATE => |value| matches!(value, Value::String(_) | Value::Number(_)),
         _ => |_| true,
     };
     Scalar::new(name).description(about).validator(fits)
+}
+
+/// Not one that no column can hold: `1e999`.
+fn is_finite(number: &Number) -> bool {
+    number.as_f64().is_some_and(f64::is_finite)
 }
