@@ -71,10 +71,7 @@ pub(super) fn validate(
             return Ok(Vec::new());
         }
         findings.extend(broken.into_iter().map(|broken| Error::FailedValidation {
-            message: format!(
-                "Validation failed for field \"{}\". It breaks \"_{}\".",
-                broken.field, broken.rule
-            ),
+            message: format!("It breaks \"_{}\".", broken.rule),
             field: broken.field,
             rule: broken.rule,
             details: broken.details,
