@@ -64,49 +64,92 @@ pub(super) fn start(stream: SharedStream, events: broadcast::Receiver<Arc<ItemEv
     tokio::spawn(follow(stream, intake, node));
 }
 
+/// What is to be told to other nodes.
+struct Outgoing {
+    node: String,
+    /// Of the last entry.
+    number: u64,
+    has_lost: bool,
+    waiting: Vec<Change>,
+    /// It is added until Redis says that it is. That it says nothing does not mean that others have not read it: what is added
+    /// again is the very same, which they pass over.
+    entry: Option<Entry>,
+}
+
+impl Outgoing {
+    fn new(node: String) -> Self {
+        Outgoing { node, number: 0, has_lost: false, waiting: Vec::new(), entry: None }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entry.is_none() && self.waiting.is_empty() && !self.has_lost
+    }
+
+    fn take(&mut self, change: Option<Change>) {
+        self.waiting.extend(change);
+    }
+
+    /// Forgets what waits for too long.
+    fn limit(&mut self) {
+        if self.waiting.len() > MOST_WAITING {
+            tracing::warn!(
+                count = self.waiting.len(),
+                "events wait for Redis for too long; other nodes are told that they miss some"
+            );
+            self.waiting = Vec::new();
+            self.has_lost = true;
+        }
+    }
+
+    /// What is added next.
+    fn entry(&mut self) -> Option<&Entry> {
+        if self.is_empty() {
+            return None;
+        }
+        Some(self.entry.get_or_insert_with(|| {
+            self.number += 1;
+            let count = self.waiting.len().min(MOST_CHANGES);
+            let changes = self.waiting.drain(..count);
+            let changes =
+                changes.map(|change| (letter(change.action), change.collection, change.key, change.order));
+            Entry {
+                node: self.node.clone(),
+                number: self.number,
+                has_lost: std::mem::take(&mut self.has_lost),
+                changes: changes.collect(),
+            }
+        }))
+    }
+
+    /// The entry is there.
+    fn added(&mut self) {
+        self.entry = None;
+    }
+}
+
 /// Adds what is committed here.
 async fn tell(stream: Arc<SharedStream>, mut events: broadcast::Receiver<Arc<ItemEvent>>, node: String) {
-    let mut waiting: Vec<Change> = Vec::new();
-    let (mut has_lost, mut number) = (false, 0);
+    let mut outgoing = Outgoing::new(node);
     let mut connection: Option<StreamConnection> = None;
     loop {
-        if waiting.is_empty() && !has_lost {
+        if outgoing.is_empty() {
             match events.recv().await {
-                Ok(event) => waiting.extend(Change::of(&event)),
-                Err(RecvError::Lagged(_)) => has_lost = true,
+                Ok(event) => outgoing.take(Change::of(&event)),
+                Err(RecvError::Lagged(_)) => outgoing.has_lost = true,
                 Err(RecvError::Closed) => return,
             }
         }
         loop {
             match events.try_recv() {
-                Ok(event) => waiting.extend(Change::of(&event)),
-                Err(TryRecvError::Lagged(_)) => has_lost = true,
+                Ok(event) => outgoing.take(Change::of(&event)),
+                Err(TryRecvError::Lagged(_)) => outgoing.has_lost = true,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
-        if waiting.len() > MOST_WAITING {
-            tracing::warn!(
-                count = waiting.len(),
-                "events wait for Redis for too long; other nodes are told that they miss some"
-            );
-            waiting = Vec::new();
-            has_lost = true;
-        }
-        if waiting.is_empty() && !has_lost {
-            continue;
-        }
-        let count = waiting.len().min(MOST_CHANGES);
-        let changes = waiting.iter().take(count);
-        let changes = changes.map(|change| {
-            (letter(change.action), change.collection.clone(), change.key.clone(), change.order)
-        });
-        let entry = Entry { node: node.clone(), number: number + 1, has_lost, changes: changes.collect() };
-        match append(&stream, &mut connection, &entry).await {
-            Ok(()) => {
-                waiting.drain(..count);
-                number += 1;
-                has_lost = false;
-            }
+        outgoing.limit();
+        let Some(entry) = outgoing.entry() else { continue };
+        match append(&stream, &mut connection, entry).await {
+            Ok(()) => outgoing.added(),
             Err(error) => {
                 tracing::debug!(%error, "events could not be told to other nodes yet");
                 connection = None;
@@ -163,12 +206,14 @@ impl Follower {
     ) -> Result<std::convert::Infallible> {
         let mut connection = stream.connect(WAIT).await?;
         let keeper = connection.keeper().await?;
-        let mut last = match self.place.take() {
-            Some((before, last)) if before == keeper => last,
+        let mut last = match &self.place {
+            Some((before, last)) if *before == keeper => last.clone(),
             before => {
+                let is_other = before.is_some();
                 let end = connection.end().await?;
-                if before.is_some() {
-                    // A Redis that began anew may have forgotten what nobody had read.
+                // A Redis that began anew may have forgotten what nobody had read, and one that could not be reached from the
+                // beginning may hold what was told meanwhile.
+                if is_other || *was_away {
                     intake.lose();
                 }
                 end
@@ -212,5 +257,49 @@ impl Follower {
                 intake.take(Change { action, collection, key, order }, Instant::now());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(key: usize) -> Change {
+        let (collection, key) = (Arc::from("c"), key.to_string().into());
+        Change { action: EventAction::Update, collection, key, order: 0 }
+    }
+
+    fn keys(entry: Option<&Entry>) -> Option<(u64, bool, Vec<&str>)> {
+        let entry = entry?;
+        Some((entry.number, entry.has_lost, entry.changes.iter().map(|(_, _, key, _)| &**key).collect()))
+    }
+
+    #[test]
+    fn an_entry_that_is_added_again_is_the_same() {
+        let mut outgoing = Outgoing::new("n".to_owned());
+        assert!(outgoing.is_empty() && outgoing.entry().is_none());
+        outgoing.take(Some(change(1)));
+        outgoing.take(None);
+        assert_eq!(keys(outgoing.entry()), Some((1, false, vec!["1"])));
+        // Redis did not answer, and more happened.
+        outgoing.take(Some(change(2)));
+        outgoing.has_lost = true;
+        assert_eq!(keys(outgoing.entry()), Some((1, false, vec!["1"])));
+        outgoing.added();
+        assert_eq!(keys(outgoing.entry()), Some((2, true, vec!["2"])));
+        outgoing.added();
+        assert!(outgoing.is_empty() && outgoing.entry().is_none());
+    }
+
+    #[test]
+    fn too_much_that_waits_is_told_as_a_gap() {
+        let mut outgoing = Outgoing::new("n".to_owned());
+        (0..MOST_CHANGES + 1).for_each(|key| outgoing.take(Some(change(key))));
+        outgoing.limit();
+        assert_eq!(outgoing.entry().map(|entry| entry.changes.len()), Some(MOST_CHANGES));
+        outgoing.added();
+        (0..MOST_WAITING).for_each(|key| outgoing.take(Some(change(key))));
+        outgoing.limit();
+        assert_eq!(keys(outgoing.entry()), Some((2, true, Vec::new())));
     }
 }
