@@ -87,7 +87,7 @@ impl Journal {
         self.entries.len() - 1
     }
 
-    /// Notes what is nobody's business but that of who tidies up behind an item.
+    /// Notes an event that history does without.
     pub fn push_aside(
         &mut self,
         collection: &Collection,

@@ -7,12 +7,14 @@ use futures::FutureExt as _;
 use serde_json::Value;
 
 use super::idempotency::{self, IdempotencyKey};
+use super::journal::Journal;
 use super::nested::{key_text, key_value};
 use super::rights;
 use super::run::{first_value, key_field};
 use super::service::ItemsService;
 use crate::access::{Action, Context};
 use crate::error::{Error, Result};
+use crate::events::EventAction;
 use crate::filter::Scalar;
 use crate::sql::write as statements;
 
@@ -41,12 +43,14 @@ impl ItemsService {
         let (item, to) = (key_value(collection, item)?, key_value(collection, to)?);
         let _guard = idempotency.as_ref().map(|key| self.running.start(key)).transpose()?;
         let (ctx, schema) = (ctx.clone(), ctx.schema.clone());
-        self.database(&ctx)?
+        let counting_step = self.counting_step.clone();
+        let events = self
+            .database(&ctx)?
             .repeatable_transaction(move |tx| {
                 async move {
                     if let Some(key) = &idempotency {
                         if idempotency::claim(tx, &ctx, key).await?.is_some() {
-                            return Ok(());
+                            return Ok(Vec::new());
                         }
                         idempotency::store(tx, key, 200, None).await?;
                     }
@@ -63,16 +67,21 @@ impl ItemsService {
                     let changes = moved(before, &item, &to)?;
                     let changed: Vec<Scalar> = changes.iter().map(|(key, _)| key.clone()).collect();
                     rights::permit(tx, &ctx, (id, Action::Update), &[sort], &changed, None).await?;
+                    // Others see the items in another order from now on: they are told, while history goes without.
+                    let mut journal = Journal::new(&ctx);
+                    let event = EventAction::Update.event_of(collection);
                     for (key_value, position) in changes {
+                        journal.push_aside(collection, &event, key_text(&key_value), None);
                         let values = vec![(sort, position)];
                         let keys = [key_value];
                         tx.execute(&statements::update(dialect, collection, values, key, &keys, &[])).await?;
                     }
-                    Ok(())
+                    journal.write(tx, &counting_step).await
                 }
                 .boxed()
             })
             .await?;
+        self.events.dispatch(events).await;
         Ok(())
     }
 }
