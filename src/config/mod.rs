@@ -86,6 +86,8 @@ pub struct ServerConfig {
     pub max_json_depth: usize,
     /// How long requests in flight may take once the server is told to stop.
     pub shutdown_timeout: Duration,
+    /// How long a client may read nothing of what is sent to it.
+    pub send_timeout: Duration,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
     /// The header in which a trusted proxy tells the client's address; `None` for `X-Forwarded-For`.

@@ -185,6 +185,7 @@ fn server(reader: &mut Reader<'_>) -> ServerConfig {
         // The deepest that serde_json itself follows is 128.
         max_json_depth: reader.or("MAX_JSON_DEPTH", 64, value::whole(1, 120)),
         shutdown_timeout: reader.or("SHUTDOWN_TIMEOUT", Duration::from_secs(30), value::duration),
+        send_timeout: reader.or("SEND_TIMEOUT", Duration::from_secs(60), value::duration),
         trusted_proxies: reader.or("IP_TRUST_PROXY", TrustedProxies::Nobody, value::trusted_proxies),
         address_header: reader.or("IP_CUSTOM_HEADER", None, value::header_name),
         compression: reader.or("COMPRESSION", false, value::boolean),

@@ -40,6 +40,11 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
                 "How long requests in flight may take once the server is told to stop.",
             ),
             setting(
+                "SEND_TIMEOUT",
+                "60s",
+                "How long a client may read nothing of what is sent to it before the system (Linux) ends its connection.",
+            ),
+            setting(
                 "IP_TRUST_PROXY",
                 "false",
                 "Whose `X-Forwarded-For` is believed: `false` for nobody's, `true` for everybody's, a number of \

@@ -45,6 +45,11 @@ impl Listening {
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&SockAddr::from(address))?;
+        // Handed down to every connection. Nobody else ends one whose client reads nothing: what waits for it cannot be flushed.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = socket.set_tcp_user_timeout(Some(config.send_timeout)) {
+            tracing::debug!(%error, "connections of clients that read nothing stay open");
+        }
         socket.listen(BACKLOG)?;
         let listener = TcpListener::from(socket);
         let address = listener.local_addr()?;
