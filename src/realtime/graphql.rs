@@ -40,7 +40,9 @@ pub(super) async fn hear(connection: &mut Connection, text: &str) -> Option<Endi
     match body.get("type").and_then(Value::as_str) {
         Some("connection_init") => begin(connection, &body).await,
         Some("ping") => {
-            connection.send(message("pong", &[], None));
+            let payload = body.get("payload").filter(|payload| payload.is_object()).map(Value::to_string);
+            let members: Vec<_> = payload.iter().map(|payload| ("payload", payload.as_str())).collect();
+            connection.send(message("pong", &members, None));
             None
         }
         Some("pong") => None,

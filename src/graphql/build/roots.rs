@@ -199,6 +199,13 @@ impl<'t, 'a> Roots<'t, 'a> {
             self.changes(*id, name);
             self.mutated(*id, name);
         }
+        if self.types.shape.scope == Scope::Items {
+            // Sockets are at the door of items, and tell of the system, too.
+            let system = self.types.schema.collections().filter(|(_, collection)| is_told(collection));
+            let system: Vec<(CollectionId, &str)> =
+                system.map(|(id, collection)| (id, &*collection.name)).collect();
+            system.into_iter().for_each(|(id, name)| self.mutated(id, name));
+        }
     }
 
     fn items(&mut self, id: CollectionId, name: &str) {
@@ -314,7 +321,7 @@ impl<'t, 'a> Roots<'t, 'a> {
     }
 
     fn mutated(&mut self, id: CollectionId, name: &str) {
-        // Who listens to the system does so by the names of its collections, on the sockets of REST.
+        // No socket leads there.
         if self.types.shape.scope == Scope::System {
             return;
         }
@@ -362,6 +369,12 @@ fn root_name(scope: Scope, collection: &Collection) -> Option<&str> {
             collection.name.strip_prefix("directus_").filter(|_| is_open)
         }
     }
+}
+
+/// Collections of the system whose changes are events.
+fn is_told(collection: &Collection) -> bool {
+    let name = &&*collection.name;
+    collection.is_system() && !CLOSED.contains(name) && !HISTORY.contains(name)
 }
 
 /// What happened is written down by the server, and by nobody else.
