@@ -31,7 +31,7 @@ pub(super) struct GroupKey {
     rules: u64,
     schema: u64,
     /// Only where the question names who asks.
-    person: Option<(Option<String>, Option<String>, Vec<String>)>,
+    person: Option<Person>,
 }
 
 impl GroupKey {
@@ -41,9 +41,22 @@ impl GroupKey {
             spec: spec.text.clone(),
             rules: standing.rules.id(),
             schema: standing.schema.version,
-            person: spec.is_personal.then(|| (who.user.clone(), who.role.clone(), who.policies.clone())),
+            person: spec.is_personal.then(|| Person {
+                user: who.user.clone(),
+                roles: who.roles.clone(),
+                policies: who.policies.clone(),
+            }),
         }
     }
+}
+
+/// What a question that names who asks may mean by it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Person {
+    user: Option<String>,
+    /// Their own role first.
+    roles: Vec<String>,
+    policies: Vec<String>,
 }
 
 /// One group.

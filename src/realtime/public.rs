@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::caller::Caller;
 use super::frame::{Fault, message, with_members};
@@ -22,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::events::EventAction;
 use crate::items::{Operation, Targets};
 use crate::query::{Query, Selection, parse};
-use crate::schema::{Collection, Schema};
+use crate::schema::{Collection, ColumnType, Schema};
 use crate::server::{RouteClass, parse_json};
 
 /// Longest name that a client gives to a message.
@@ -122,6 +123,17 @@ fn key(value: &Value) -> Option<String> {
         Value::String(text) if !text.is_empty() && !text.contains('\0') => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+/// A key as events have it.
+fn known_key(collection: &Collection, key: String) -> String {
+    let column = collection.key().and_then(|key| collection.field(key).column.as_ref());
+    match Uuid::try_parse(key.trim()) {
+        Ok(id) if column.is_some_and(|column| column.column_type == ColumnType::Uuid) => {
+            id.hyphenated().to_string()
+        }
+        _ => key,
     }
 }
 
@@ -275,6 +287,11 @@ fn targets(collection: &Collection, body: &mut Map<String, Value>, query: &Query
     }
 }
 
+/// Whether a message says by their keys which items are meant.
+fn names_items(body: &Map<String, Value>) -> bool {
+    ["id", "ids"].iter().any(|name| body.get(*name).is_some_and(|value| !value.is_null()))
+}
+
 fn payload(value: Value) -> Result<Map<String, Value>> {
     match value {
         Value::Object(payload) => Ok(payload),
@@ -297,6 +314,10 @@ async fn write(
             (Operation::CreateMany(items), shown(query))
         }
         (Action::Create, data) => (Operation::Create(payload(data)?), shown(query)),
+        (_, Value::Array(items)) if !names_items(&body) && !collection.singleton => {
+            let items = items.into_iter().map(payload).collect::<Result<_>>()?;
+            (Operation::UpdateEach(items), shown(query))
+        }
         (_, data) => {
             let targets = targets(collection, &mut body, &query)?;
             // The public protocol answers one changed item whole, whatever is asked.
@@ -411,7 +432,7 @@ fn spec(connection: &Connection, collection: &Collection, body: &Map<String, Val
     };
     let item = match body.get("item") {
         None | Some(Value::Null) => None,
-        Some(item) => Some(key(item).ok_or_else(wrong_key)?),
+        Some(item) => Some(known_key(collection, key(item).ok_or_else(wrong_key)?)),
     };
     let raw = body.get("query").map(Value::to_string).unwrap_or_default();
     Spec::new(&collection.name, event, item.as_deref(), &raw, query(connection, body)?)

@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
 use futures::FutureExt as _;
 use jiff::Timestamp;
@@ -301,6 +302,8 @@ fn ending_of(error: &ProtocolError) -> Ending {
         ProtocolError::Overflow => Ending::TooLarge,
         ProtocolError::Io(error) => match error.kind() {
             ErrorKind::InvalidData => Ending::NotText,
+            // The connection ended without a close frame.
+            _ if error.get_ref().is_some_and(|cause| cause.is::<PayloadError>()) => Ending::Left,
             // Fragments that are too large together.
             ErrorKind::Other => Ending::TooLarge,
             _ => Ending::Left,

@@ -54,6 +54,7 @@ mod preconditions;
 mod query;
 mod query_aggregate;
 mod realtime;
+mod realtime_changes;
 mod realtime_filters;
 mod realtime_graphql;
 mod realtime_limits;

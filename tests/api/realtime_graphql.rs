@@ -102,6 +102,38 @@ async fn documents_are_told_what_happens() {
 }
 
 #[tokio::test]
+async fn the_system_is_listened_to_by_the_names_of_its_collections() {
+    each_database(async |engine| {
+        let (server, _database) = blog::own(engine).await;
+        let admin = server.admin();
+        let rights = json!([["directus_folders", "read", { "name": { "_eq": "open" } }, ["id", "name"]]]);
+        let policy = policy(&admin, "folders", rights).await;
+        let (_, reader) = user(&admin, "reader", &[&policy]).await;
+        let (mut all, mut some) = (begun(&admin).await, begun(&reader).await);
+        for socket in [&mut all, &mut some] {
+            let query = "subscription { directus_folders_mutated(event: create) { event data { name } } }";
+            listen(socket, "1", query).await;
+        }
+        for hidden in ["directus_users", "directus_sessions", "directus_activity", "folders"] {
+            let answer =
+                some.ask(subscribe("2", &format!("subscription {{ {hidden}_mutated {{ event }} }}")));
+            assert_eq!(answer.await["type"], "error", "{hidden}");
+        }
+        for name in ["closed", "open"] {
+            admin.post("/folders", json!({ "name": name })).await.data();
+        }
+        let told = |name: &str| {
+            let data = json!({ "event": "create", "data": { "name": name } });
+            next("1", json!({ "directus_folders_mutated": data }))
+        };
+        assert_eq!([all.next().await, all.next().await], [told("closed"), told("open")]);
+        assert_eq!(some.next().await, told("open"));
+        some.silent().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn each_is_told_what_its_rights_show() {
     each_database(async |engine| {
         let (server, _database) = blog::own(engine).await;
@@ -171,6 +203,8 @@ async fn the_protocol_is_kept() {
             assert_eq!(socket.closed().await, 4403);
         }
         let mut socket = begun(&admin).await;
+        let pong = socket.ask(json!({ "type": "ping", "payload": { "at": 5 } })).await;
+        assert_eq!(pong, json!({ "type": "pong", "payload": { "at": 5 } }));
         socket.send(json!({ "type": "connection_init" })).await;
         assert_eq!(socket.closed().await, 4429);
         let mut socket = begun(&admin).await;

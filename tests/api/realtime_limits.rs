@@ -228,6 +228,70 @@ async fn who_reads_too_slowly_is_let_go() {
 }
 
 #[tokio::test]
+async fn who_goes_without_a_word_has_left() {
+    each_database(async |engine| {
+        let database = Database::fresh(engine).await;
+        let server = server(&database, |builder| builder).await;
+        let admin = server.admin();
+        drop(Socket::signed_in(&admin).await);
+        let mut within_a_frame = Socket::signed_in(&admin).await;
+        within_a_frame.bytes().write_all(&frame(0x81, b"{\"type\":\"ping\"}")[..9]).await.unwrap();
+        drop(within_a_frame);
+        let closed = async || {
+            let figures = admin.get("/metrics").await.text();
+            let is_closed = |line: &&str| line.starts_with("tablature_sockets_closed_total");
+            figures.lines().filter(is_closed).map(str::to_owned).collect::<Vec<_>>()
+        };
+        until("both are gone", async || {
+            closed().await == [r#"tablature_sockets_closed_total{reason="left"} 2"#]
+        })
+        .await;
+    })
+    .await;
+}
+
+/// Whether a connection is there, as the system sees it on the side of the server.
+#[cfg(target_os = "linux")]
+fn is_connected(server: u16, client: u16) -> bool {
+    let connections = std::fs::read_to_string("/proc/net/tcp").expect("connections");
+    connections.lines().any(|line| {
+        let mut columns = line.split_whitespace().skip(1);
+        let mut ends_with =
+            |port: u16| columns.next().is_some_and(|at| at.ends_with(&format!(":{port:04X}")));
+        ends_with(server) && ends_with(client)
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_connection_of_who_reads_nothing_ends() {
+    each_database(async |engine| {
+        let database = Database::fresh(engine).await;
+        let server = server(&database, |builder| {
+            builder
+                .set("WEBSOCKETS_QUEUE_MESSAGES", "20")
+                .set("WEBSOCKETS_QUEUE_SIZE", "1mb")
+                .set("SEND_TIMEOUT", "2s")
+        })
+        .await;
+        let admin = server.admin();
+        let mut slow = Socket::signed_in(&admin).await;
+        slow.subscribe(json!({ "collection": "notes", "query": { "fields": ["shape"] } })).await;
+        let client = slow.bytes().local_addr().unwrap().port();
+        let port = slow.bytes().peer_addr().unwrap().port();
+        assert!(is_connected(port, client));
+        let large = json!({ "text": "x".repeat(200_000) });
+        for _ in 0..60 {
+            admin.post("/items/notes?fields=id", json!({ "shape": large })).await.data();
+        }
+        until("the connection is gone", async || !is_connected(port, client)).await;
+        // Whoever reads goes on.
+        Witness::new(&admin).await.is_well().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_server_that_stops_says_so() {
     each_database(async |engine| {
         let database = Database::fresh(engine).await;
