@@ -8,6 +8,7 @@ mod adopt;
 mod adoption;
 mod apply;
 mod catalogue;
+mod change;
 mod files;
 mod home_writer;
 mod pull;

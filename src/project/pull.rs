@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::access::home::{Place, Wanted, differences};
 use super::access::{self, Found, Source};
-use super::apply::{ProjectFiles, broken, compare};
+use super::apply::{ProjectFiles, broken};
+use super::change::compare;
 use super::files::Files;
 use super::registry::Registry;
 use super::write_back::Choices;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::apply::{built_in, compare};
+use super::apply::built_in;
+use super::change::compare;
 use super::{ApplyOptions, Project, Watch};
 use crate::db::introspect::introspect;
 use crate::db::migrations::migrate;
