@@ -44,6 +44,21 @@ impl Redis {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// It stands still: what is sent to it is neither refused nor answered.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// It goes on with what was sent meanwhile.
+    pub fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
     pub fn kill(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
