@@ -37,6 +37,7 @@ mod fuzz;
 mod graphql;
 mod graphql_documents;
 mod graphql_limits;
+mod graphql_names;
 mod graphql_system;
 mod graphql_writes;
 mod history;

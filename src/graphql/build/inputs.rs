@@ -1,5 +1,7 @@
 //! Types of arguments.
 
+use std::collections::HashSet;
+
 use async_graphql::dynamic::{InputObject, InputValue, Type, TypeRef};
 
 use super::{Make, Types, fixed, is_field_name};
@@ -9,11 +11,15 @@ impl Types<'_> {
     /// `articles_filter`, `articles_quantifier_filter`.
     pub(super) fn filter(&mut self, id: CollectionId, name: String, is_quantified: bool) -> (Type, usize) {
         let mut input = InputObject::new(name);
-        let mut count = 4;
+        // Fields may have any of these names, and two that are made of several names may be alike: the first has it.
+        let mut taken = HashSet::from(["_and", "_or", "_some", "_none"].map(str::to_owned));
+        let mut count = taken.len();
         for (_, field) in self.readable(id) {
             for (name, of) in self.conditions(id, field) {
-                input = input.field(InputValue::new(name, TypeRef::named(of)));
-                count += 1;
+                if taken.insert(name.clone()) {
+                    input = input.field(InputValue::new(name, TypeRef::named(of)));
+                    count += 1;
+                }
             }
         }
         let filter = self.name(Make::Filter(id));
