@@ -20,7 +20,7 @@ use crate::access::{AccessRules, Accountability, Action, Context};
 use crate::config::LinksConfig;
 use crate::error::{Error, Result};
 use crate::filter::{self, Limits, Missing};
-use crate::items::{ItemPayload, ItemsService, Operation, Targets};
+use crate::items::{ItemPayload, ItemsService, Operation, Targets, is_address};
 use crate::mail::{Language, Letter, Mailer, Occasion};
 use crate::query::{Query, Selection};
 use crate::schema::Schema;
@@ -453,12 +453,7 @@ fn is_admitted(settings: &Settings, email: &str, now: Timestamp) -> bool {
 
 /// Fails with `InvalidPayload` for what no letter can be sent to.
 fn check_email(email: &str) -> Result<()> {
-    let parts = email.split_once('@');
-    let is_well_formed = parts
-        .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'))
-        && email.len() <= 128
-        && !email.contains(|c: char| c.is_whitespace() || c.is_control());
-    if is_well_formed { Ok(()) } else { Err(Error::payload("\"email\" must be an e-mail address.")) }
+    if is_address(email) { Ok(()) } else { Err(Error::payload("\"email\" must be an e-mail address.")) }
 }
 
 /// Runs something so that its time tells nothing about what it found.

@@ -103,6 +103,13 @@ pub(super) fn judge(ctx: &Context, each_item: EachItem<'_>) -> Result<Vec<Arc<st
                 }
             } else if Some(*field) == fields.password {
                 passwords.push(text.clone());
+            } else if Some(*field) == fields.email && !is_address(text) {
+                findings.push(Error::FailedValidation {
+                    field: "email".to_owned(),
+                    rule: "email",
+                    details: Map::new(),
+                    message: "Value has to be an e-mail address.".to_owned(),
+                });
             }
         }
     });
@@ -113,6 +120,14 @@ pub(super) fn judge(ctx: &Context, each_item: EachItem<'_>) -> Result<Vec<Arc<st
         return Err(Error::payload("\"password\" must be a password, not its hash."));
     }
     Ok(passwords)
+}
+
+/// Whether a letter can be sent to it.
+pub fn is_address(email: &str) -> bool {
+    let parts = email.split_once('@');
+    parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'))
+        && email.len() <= 128
+        && !email.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// What is kept of a token that a request sets.

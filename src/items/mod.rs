@@ -42,6 +42,7 @@ pub mod values;
 mod versions;
 pub mod write;
 
+pub use accounts::is_address;
 pub use answer::WriteAnswer;
 pub use explain::{Explanation, Question};
 pub use files::{LEFT_EVENT, OWN as OWN_OF_FILES, OwnValues, Stored};

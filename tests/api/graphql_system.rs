@@ -427,6 +427,13 @@ async fn items_of_the_system_are_written_as_over_rest() {
         // An address that this server does not fetch from.
         let import = "mutation { import_file(url: \"http://127.0.0.1:9/x\", data: { title: \"T\" }) { id } }";
         fails(&admin, import, json!({}), "SERVICE_UNAVAILABLE").await;
+        // Nobody could be written to there.
+        for email in ["nobody", "two@at@signs.example", "a space@b.example", "@b.example", "a@", ""] {
+            let create = "mutation M($e: String) { create_users_item(data: { email: $e }) { id } }";
+            fails(&admin, create, json!({ "e": email }), "FAILED_VALIDATION").await;
+            let change = "mutation M($u: ID!, $e: String) { update_users_item(id: $u, data: { email: $e }) { id } }";
+            fails(&admin, change, json!({ "u": ada, "e": email }), "FAILED_VALIDATION").await;
+        }
         for closed in [
             "{ sessions { token } }",
             "{ migrations { name } }",
