@@ -449,6 +449,23 @@ async fn items_of_the_system_are_written_as_over_rest() {
 }
 
 #[tokio::test]
+async fn what_refers_to_the_model_is_a_name() {
+    each_database(async |engine| {
+        let admin = blog::shared(engine).await;
+        let query =
+            "{ __type(name: \"directus_comments\") { fields { name type { kind ofType { kind } } } } }";
+        for path in ["/graphql", "/graphql/system"] {
+            let described = admin.post(path, json!({ "query": query })).await.data();
+            let fields = described["__type"]["fields"].as_array().expect("fields");
+            let collection = fields.iter().find(|field| field["name"] == "collection").expect("a collection");
+            let kinds = [&collection["type"]["kind"], &collection["type"]["ofType"]["kind"]];
+            assert!(kinds.iter().any(|kind| **kind == "SCALAR"), "{path}: {collection}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn everybody_sees_what_they_may_use() {
     each_database(async |engine| {
         let (server, _database) = blog::own(engine).await;

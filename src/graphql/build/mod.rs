@@ -16,7 +16,7 @@ use async_graphql::dynamic::{Schema as Checker, Type};
 use async_graphql::registry::{MetaField, MetaType};
 
 use super::introspect::Intercept;
-use super::shape::{Scope, Shape};
+use super::shape::Shape;
 use crate::error::{Error, Result};
 use crate::schema::{Collection, CollectionId, Field, FieldId, Schema};
 
@@ -242,9 +242,8 @@ impl<'a> Types<'a> {
 
     /// Whether this collection can have types.
     fn has_types(&self, id: CollectionId) -> bool {
-        let collection = self.collection(id);
-        let is_open = self.shape.scope == Scope::Items || !MODEL.contains(&&*collection.name);
-        is_open && is_type_name(&collection.name)
+        let name = &*self.collection(id).name;
+        !MODEL.contains(&name) && is_type_name(name)
     }
 
     /// The collections that a many-to-any leads to and whose items have a type.
@@ -253,7 +252,8 @@ impl<'a> Types<'a> {
     }
 }
 
-/// The tables that the model is kept in. Whoever asks for the system is shown the model, not these.
+/// The tables that the model is kept in. Whoever asks for the system is shown the model, not these: what refers to them (the collection
+/// of a comment) is a name.
 const MODEL: &[&str] =
     &["directus_collections", "directus_fields", "directus_relations", "directus_extensions"];
 
