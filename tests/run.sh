@@ -96,7 +96,8 @@ rule_tests() { cargo run --locked --quiet -- check collections templates/*/colle
 # Python makes the requests.
 documented() { tests/services/install.sh venv && tests/schemathesis/run.sh; }
 
-black_box() { TEST_DATABASES=$1 cargo test --locked --test api -- --skip across::; }
+# Scenarios wait more than they compute: for leases, for silence, for the disks of the servers.
+black_box() { TEST_DATABASES=$1 cargo test --locked --test api -- --skip across:: --test-threads $((2 * $(nproc))); }
 across() { cargo test --locked --test api -- across::; }
 
 stage "tools" tests/tools.sh cargo rustfmt clippy node npm || finish
