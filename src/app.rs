@@ -88,8 +88,12 @@ impl App {
         let secret = secret(&config)?;
 
         let events = Events::start(db.clone(), hooks);
+        let redis = config.redis.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
         let auth = Authenticator::new(db.clone(), &secret, &config.auth).with_events(events.clone());
-        let auth = Arc::new(auth);
+        let auth = Arc::new(match &redis {
+            Some(redis) => auth.with_redis(redis.clone()),
+            None => auth,
+        });
         let items = ItemsService::new(db.clone(), events.clone(), items_settings(&config.limits));
         let items = Arc::new(items.with_marks(auth.marks()));
         load_demo_data(&items, &config, &project).await?;
@@ -193,7 +197,6 @@ impl App {
             started_in_ms = began.elapsed().as_millis() as u64,
             "serving"
         );
-        let redis = config.redis.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
         let gate = Gate::new(&config.rate_limits, redis);
         listening.serve(&config.server, gate, api).await.map_err(Error::internal)?;
         events.leave().await;

@@ -93,7 +93,7 @@ impl Authenticator {
             guess.failed();
             return Err(Error::payload("the code or the secret is wrong."));
         }
-        drop(guess);
+        guess.withdrawn().await;
         if !may {
             return Err(Error::Forbidden);
         }
@@ -129,7 +129,7 @@ impl Authenticator {
         let outcome = changed.await;
         match &outcome {
             Err(Error::InvalidPayload { .. }) => guess.failed(),
-            _ => drop(guess),
+            _ => guess.withdrawn().await,
         }
         outcome
     }

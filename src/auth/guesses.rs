@@ -1,184 +1,215 @@
 //! How often somebody may guess: per account, whether there is such an account or not.
+//!
+//! A guess counts before it is judged, so that many of them at once, on whichever nodes, pass no more often than one after the
+//! other would; one that turns out to be none is given back.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::token;
+use super::token::{self, Keys};
+use crate::cache::{Quota, RateLimiter, Redis};
 use crate::error::{Error, Result};
 
-/// Most wrong guesses in [`MINUTE`].
-const MOST_A_MINUTE: usize = 10;
-const MINUTE: Duration = Duration::from_secs(60);
-/// How long an account is locked after too many wrong guesses in a row.
-const LOCKED: Duration = Duration::from_secs(15 * 60);
-/// Most accounts that are remembered, and for how long after the last guess.
-const MOST_ACCOUNTS: u64 = 100_000;
-const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
-/// Guesses at one account that are worked on at once.
+/// Ten wrong guesses, then one every half minute.
+const LATELY: Quota = Quota { name: "guesses", most: 10, window: Duration::from_secs(300) };
+/// One every quarter of an hour; how many may come before is the project's choice.
+const IN_A_ROW: Quota = Quota { name: "guesses-in-a-row", most: 96, window: Duration::from_secs(24 * 3600) };
+/// Ten letters to one address, then one every half minute.
+const LETTERS: Quota = Quota { name: "letters", ..LATELY };
+/// Guesses at one account that this node works on at once: those who know their password are not refused for the others of their
+/// own that are not judged yet.
 const AT_ONCE: usize = 2;
+/// Most accounts whose turns are remembered, and for how long after the last.
+const MOST_ACCOUNTS: u64 = 100_000;
+const REMEMBERED: Duration = Duration::from_secs(600);
 
-/// Wrong guesses of this process, by account.
+/// Wrong guesses by account, and letters by address. Nodes that share a Redis count together.
 pub(super) struct Guesses {
-    accounts: Cache<[u8; 32], Arc<Account>>,
+    keys: Keys,
+    lately: RateLimiter,
+    in_a_row: RateLimiter,
+    letters: RateLimiter,
+    turns: Cache<String, Arc<Semaphore>>,
 }
 
-struct Account {
-    turns: Arc<Semaphore>,
-    failures: Mutex<Failures>,
-}
-
-#[derive(Debug, Default)]
-struct Failures {
-    lately: VecDeque<Instant>,
-    in_a_row: u64,
-    locked_until: Option<Instant>,
-}
-
-/// One guess. Others at the same account wait until it is judged.
-pub(super) struct Guess {
-    account: Arc<Account>,
+/// One guess, which counts as wrong unless something else is said of it.
+pub(super) struct Guess<'a> {
+    guesses: &'a Guesses,
+    key: String,
+    is_in_a_row: bool,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Guesses {
-    pub(super) fn new() -> Self {
-        let accounts = Cache::builder().max_capacity(MOST_ACCOUNTS).time_to_idle(REMEMBERED).build();
-        Guesses { accounts }
+    pub(super) fn new(keys: Keys, redis: Option<Redis>) -> Self {
+        Guesses {
+            keys,
+            lately: RateLimiter::new(LATELY, redis.clone()),
+            in_a_row: RateLimiter::new(IN_A_ROW, redis.clone()),
+            letters: RateLimiter::new(LETTERS, redis),
+            turns: Cache::builder().max_capacity(MOST_ACCOUNTS).time_to_idle(REMEMBERED).build(),
+        }
     }
 
     /// Whoever proves by other means who they are may guess anew.
-    pub(super) fn forget(&self, account: &str) {
-        self.accounts.invalidate(&key(account));
+    pub(super) async fn forget(&self, account: &str) {
+        self.forget_key(&self.key(account)).await;
     }
 
     /// Begins a guess at an account. Fails with `RequestsExceeded` after too many wrong ones; `most_in_a_row` is how many of those
-    /// lock it for a while, `None` for any number.
+    /// may follow each other, `None` for any number.
     pub(super) async fn begin(
         &self,
         account: &str,
         most_in_a_row: Option<u64>,
         now: Timestamp,
-    ) -> Result<Guess> {
-        let account = self.accounts.get_with(key(account), || {
-            let failures = Mutex::new(Failures::default());
-            Arc::new(Account { turns: Arc::new(Semaphore::new(AT_ONCE)), failures })
-        });
-        let turn = account.turns.clone().acquire_owned().await.map_err(Error::internal)?;
-        let wait = account.failures().wait(Instant::now(), most_in_a_row);
-        match wait {
-            None => Ok(Guess { account, _turn: turn }),
-            Some(wait) => {
-                let retry_after_s = wait.as_secs().saturating_add(1).min(u64::from(u32::MAX)) as u32;
-                let reset = now.checked_add(SignedDuration::from_secs(i64::from(retry_after_s)));
-                Err(Error::RequestsExceeded {
-                    limit: MOST_A_MINUTE as u32,
-                    retry_after_s,
-                    reset: reset.unwrap_or(now),
-                })
-            }
+    ) -> Result<Guess<'_>> {
+        let key = self.key(account);
+        let turns = self.turns.get_with_by_ref(&key, || Arc::new(Semaphore::new(AT_ONCE)));
+        let turn = turns.acquire_owned().await.map_err(Error::internal)?;
+        if let Some(most) = most_in_a_row {
+            self.in_a_row.take_at_most(&key, u32::try_from(most).unwrap_or(u32::MAX)).await.admit(now)?;
         }
+        let is_in_a_row = most_in_a_row.is_some();
+        if let Err(refused) = self.lately.take(&key).await.admit(now) {
+            // Whoever is refused has not guessed.
+            if is_in_a_row {
+                self.in_a_row.give_back(&key).await;
+            }
+            return Err(refused);
+        }
+        Ok(Guess { guesses: self, key, is_in_a_row, _turn: turn })
+    }
+
+    /// Whether one more letter may go to this address.
+    pub(super) async fn may_write_to(&self, address: &str) -> bool {
+        self.letters.take(&self.key(address)).await.is_allowed
+    }
+
+    async fn forget_key(&self, key: &str) {
+        self.lately.forget(key).await;
+        self.in_a_row.forget(key).await;
+    }
+
+    /// Tells nobody who sees Redis whose account it is, and is another one in another project.
+    fn key(&self, account: &str) -> String {
+        token::base64(&self.keys.mark("guesses at an account", &[account.to_ascii_lowercase().as_bytes()]))
     }
 }
 
-fn key(account: &str) -> [u8; 32] {
-    token::digest(&account.to_ascii_lowercase())
-}
-
-impl Account {
-    fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
-        // Nothing in here can be half changed.
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Guess {
+impl Guess<'_> {
     /// It was wrong.
-    pub(super) fn failed(self) {
-        self.account.failures().failed(Instant::now());
-    }
+    pub(super) fn failed(self) {}
 
     /// It was right: what was wrong before is forgotten.
-    pub(super) fn succeeded(self) {
-        *self.account.failures() = Failures::default();
+    pub(super) async fn succeeded(self) {
+        self.guesses.forget_key(&self.key).await;
     }
-}
 
-impl Failures {
-    /// How long the next guess has to wait; `None` when it need not.
-    fn wait(&mut self, now: Instant, most_in_a_row: Option<u64>) -> Option<Duration> {
-        if self.locked_until.is_some_and(|until| until <= now) {
-            // One more guess may be right; if it is wrong, the account is locked again.
-            self.locked_until = None;
-        } else if most_in_a_row.is_some_and(|most| self.in_a_row >= most) && self.locked_until.is_none() {
-            let last = self.lately.back().copied().unwrap_or(now);
-            self.locked_until = Some(last + LOCKED);
+    /// It was neither: it does not count.
+    pub(super) async fn withdrawn(self) {
+        self.guesses.lately.give_back(&self.key).await;
+        if self.is_in_a_row {
+            self.guesses.in_a_row.give_back(&self.key).await;
         }
-        self.lately.retain(|at| now.duration_since(*at) < MINUTE);
-        let locked = self.locked_until.map(|until| until.duration_since(now));
-        let full = self.lately.len() >= MOST_A_MINUTE;
-        let lately = self.lately.front().filter(|_| full).map(|first| MINUTE - now.duration_since(*first));
-        locked.max(lately)
-    }
-
-    fn failed(&mut self, now: Instant) {
-        self.lately.push_back(now);
-        self.in_a_row = self.in_a_row.saturating_add(1);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Secret;
 
-    #[test]
-    fn ten_wrong_guesses_a_minute() {
-        let mut failures = Failures::default();
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        for second in 0..10 {
-            assert_eq!(failures.wait(at(second), Some(25)), None, "{second}");
-            failures.failed(at(second));
-        }
-        assert_eq!(failures.wait(at(10), Some(25)), Some(Duration::from_secs(50)));
-        assert_eq!(failures.wait(at(60), Some(25)), None, "the first is a minute old");
-        failures.failed(at(60));
-        assert_eq!(failures.wait(at(60), Some(25)), Some(Duration::from_secs(1)));
+    fn guesses() -> Guesses {
+        Guesses::new(Keys::new(&Secret::new("a secret of some length".to_owned())), None)
     }
 
-    #[test]
-    fn many_in_a_row_lock_the_account_for_a_while() {
-        let mut failures = Failures::default();
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        for guess in 0..25 {
-            assert_eq!(failures.wait(at(guess * 100), Some(25)), None, "{guess}");
-            failures.failed(at(guess * 100));
+    async fn fail(guesses: &Guesses, account: &str, most_in_a_row: Option<u64>, times: usize) {
+        for at in 0..times {
+            let guess = guesses.begin(account, most_in_a_row, Timestamp::now()).await;
+            guess.unwrap_or_else(|error| panic!("guess {at}: {error}")).failed();
         }
-        assert_eq!(failures.wait(at(2500), Some(25)), Some(Duration::from_secs(800)));
-        assert_eq!(failures.wait(at(2600), None), Some(Duration::from_secs(700)), "it stays locked");
-        assert_eq!(failures.wait(at(3300), Some(25)), None);
-        failures.failed(at(3300));
-        assert_eq!(failures.wait(at(3301), Some(25)), Some(Duration::from_secs(899)), "at once again");
+    }
+
+    /// How many guesses may come, and how long the next one has to wait then.
+    async fn refused(guesses: &Guesses, account: &str, most_in_a_row: Option<u64>) -> (u32, u32) {
+        match guesses.begin(account, most_in_a_row, Timestamp::now()).await {
+            Err(Error::RequestsExceeded { limit, retry_after_s, .. }) => (limit, retry_after_s),
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("admitted"),
+        }
     }
 
     #[tokio::test]
-    async fn a_right_guess_forgets_the_wrong_ones() {
-        let guesses = Guesses::new();
+    async fn ten_wrong_guesses_then_one_every_half_minute() {
+        let guesses = guesses();
+        fail(&guesses, "a@example.com", Some(25), 10).await;
+        let (limit, wait_s) = refused(&guesses, "A@EXAMPLE.com", Some(25)).await;
+        assert!(limit == 10 && (25..=30).contains(&wait_s), "{limit}, {wait_s}");
+        fail(&guesses, "b@example.com", Some(25), 1).await;
+    }
+
+    #[tokio::test]
+    async fn many_in_a_row_then_one_every_quarter_of_an_hour() {
+        let guesses = guesses();
+        fail(&guesses, "a@example.com", Some(3), 3).await;
+        let (limit, wait_s) = refused(&guesses, "a@example.com", Some(3)).await;
+        assert!(limit == 3 && (895..=900).contains(&wait_s), "{limit}, {wait_s}");
+        fail(&guesses, "a@example.com", None, 7).await;
+        assert_eq!(refused(&guesses, "a@example.com", None).await.0, 10);
+        guesses.forget("A@example.com").await;
+        fail(&guesses, "a@example.com", Some(3), 3).await;
+    }
+
+    #[tokio::test]
+    async fn whoever_is_refused_has_not_guessed() {
+        let guesses = guesses();
+        fail(&guesses, "a@example.com", Some(12), 10).await;
+        for _ in 0..5 {
+            assert_eq!(refused(&guesses, "a@example.com", Some(12)).await.0, 10);
+        }
+        guesses.lately.forget(&guesses.key("a@example.com")).await;
+        fail(&guesses, "a@example.com", Some(12), 2).await;
+        assert_eq!(refused(&guesses, "a@example.com", Some(12)).await.0, 12);
+    }
+
+    #[tokio::test]
+    async fn a_right_guess_forgets_the_wrong_ones_and_none_counts_for_nothing() {
+        let guesses = guesses();
         let now = Timestamp::now();
-        for _ in 0..9 {
-            guesses.begin("a@example.com", Some(25), now).await.expect("admitted").failed();
+        fail(&guesses, "a@example.com", Some(10), 9).await;
+        for _ in 0..3 {
+            guesses.begin("a@example.com", Some(10), now).await.expect("admitted").withdrawn().await;
         }
-        guesses.begin("A@example.com", Some(25), now).await.expect("admitted").succeeded();
+        guesses.begin("A@example.com", Some(10), now).await.expect("admitted").succeeded().await;
+        fail(&guesses, "a@example.com", Some(10), 10).await;
+        refused(&guesses, "a@example.com", Some(10)).await;
+    }
+
+    #[tokio::test]
+    async fn many_at_once_are_no_more_than_one_after_the_other() {
+        let guesses = guesses();
+        let tries = (0..40).map(|_| async {
+            let guess = guesses.begin("a@example.com", Some(25), Timestamp::now()).await;
+            tokio::task::yield_now().await;
+            guess.map(Guess::failed).is_ok()
+        });
+        let admitted = futures::future::join_all(tries).await.into_iter().filter(|is_ok| *is_ok).count();
+        assert_eq!(admitted, 10);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_written_to_all_the_time() {
+        let guesses = guesses();
         for _ in 0..10 {
-            guesses.begin("a@example.com", Some(25), now).await.expect("admitted").failed();
+            assert!(guesses.may_write_to("a@example.com").await);
         }
-        let refused = guesses.begin("a@EXAMPLE.com", Some(25), now).await;
-        assert!(matches!(refused, Err(Error::RequestsExceeded { limit: 10, retry_after_s: 50..=61, .. })));
-        guesses.begin("b@example.com", Some(25), now).await.expect("another account");
+        assert!(!guesses.may_write_to("A@example.com").await);
+        assert!(guesses.may_write_to("b@example.com").await);
+        fail(&guesses, "a@example.com", Some(25), 1).await;
     }
 }

@@ -48,10 +48,10 @@ impl Authenticator {
         let has_code = credentials.otp.is_some();
         let outcome = self.try_login(schema, credentials, mode, client, now).await;
         match &outcome {
-            Ok(_) => guess.succeeded(),
+            Ok(_) => guess.succeeded().await,
             Err(Error::InvalidCredentials) => guess.failed(),
             Err(Error::InvalidOtp) if has_code => guess.failed(),
-            Err(_) => drop(guess),
+            Err(_) => guess.withdrawn().await,
         }
         if outcome.is_err() {
             tokio::time::sleep_until(end).await;
@@ -70,17 +70,24 @@ impl Authenticator {
         now: Timestamp,
     ) -> Result<()> {
         let guess = self.guess(schema, user.account(), now).await?;
-        if password::verify(password, user.password.clone()).await? {
-            guess.succeeded();
-            Ok(())
-        } else {
-            guess.failed();
-            Err(Error::InvalidCredentials)
+        match password::verify(password, user.password.clone()).await {
+            Ok(true) => {
+                guess.succeeded().await;
+                Ok(())
+            }
+            Ok(false) => {
+                guess.failed();
+                Err(Error::InvalidCredentials)
+            }
+            Err(error) => {
+                guess.withdrawn().await;
+                Err(error)
+            }
         }
     }
 
     /// Begins a guess at an account, as often as the project's settings allow.
-    pub(super) async fn guess(&self, schema: &Schema, account: &str, now: Timestamp) -> Result<Guess> {
+    pub(super) async fn guess(&self, schema: &Schema, account: &str, now: Timestamp) -> Result<Guess<'_>> {
         let row = self.store.settings(schema, &["auth_login_attempts"]).await?;
         let most_in_a_row = match &row {
             Some(row) => row.int(0).and_then(|most| u64::try_from(most).ok()).filter(|most| *most > 0),

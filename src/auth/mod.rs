@@ -31,6 +31,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::access::{AccessRules, Accountability, Directory};
+use crate::cache::Redis;
 use crate::config::{AuthConfig, Secret};
 use crate::db::{Database, Row};
 use crate::error::{Error, Result};
@@ -70,8 +71,6 @@ pub struct Authenticator {
     changes: watch::Sender<u64>,
     visitor: Arc<Caller>,
     guesses: Guesses,
-    /// Letters that an address was sent, which count like wrong guesses.
-    letters: Guesses,
     access_token_ttl: Duration,
     refresh_token_ttl: Duration,
     session_ttl: Duration,
@@ -80,16 +79,16 @@ pub struct Authenticator {
 impl Authenticator {
     /// An authenticator that signs with this secret.
     pub fn new(db: Database, secret: &Secret<String>, config: &AuthConfig) -> Self {
+        let keys = Keys::new(secret);
         Authenticator {
             store: Store::new(db),
             events: None,
-            keys: Keys::new(secret),
+            guesses: Guesses::new(keys.clone(), None),
+            keys,
             callers: Callers::new(),
             directories: Directories::new(),
             changes: watch::Sender::new(0),
             visitor: Arc::new(Caller::visitor()),
-            guesses: Guesses::new(),
-            letters: Guesses::new(),
             access_token_ttl: config.access_token_ttl,
             refresh_token_ttl: config.refresh_token_ttl,
             session_ttl: config.session_ttl,
@@ -218,6 +217,11 @@ impl Authenticator {
     /// The same authenticator, whose changes act on every node.
     pub fn with_events(self, events: Events) -> Self {
         Authenticator { events: Some(events), ..self }
+    }
+
+    /// The same authenticator, which counts guesses in a Redis that nodes share.
+    pub fn with_redis(self, redis: Redis) -> Self {
+        Authenticator { guesses: Guesses::new(self.keys.clone(), Some(redis)), ..self }
     }
 
     /// Sessions, users or the model changed in a way that no event tells of: returns when no node believes what it knew before.

@@ -98,9 +98,10 @@ impl Authenticator {
         };
         let outcome = self.try_open(schema, share, given, mode, client, now).await;
         match (&outcome, guess) {
-            (Ok(_), Some(guess)) => guess.succeeded(),
+            (Ok(_), Some(guess)) => guess.succeeded().await,
             (Err(Error::InvalidCredentials), Some(guess)) => guess.failed(),
-            (_, guess) => drop(guess),
+            (Err(_), Some(guess)) => guess.withdrawn().await,
+            (_, None) => {}
         }
         if outcome.is_err() {
             tokio::time::sleep_until(end).await;

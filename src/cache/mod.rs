@@ -6,6 +6,6 @@ mod rate;
 mod redis;
 mod stream;
 
-pub use rate::{Quota, RateLimiter, Verdict};
+pub use rate::{Quota, RateLimiter, Verdict, seconds_up};
 pub use redis::Redis;
 pub use stream::{SharedStream, StreamConnection};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, RedisResult, Script};
+use redis::{Client, RedisResult, Script, cmd};
 
 use super::rate::Outcome;
 use crate::error::{Error, Result};
@@ -28,6 +28,17 @@ end
 redis.call('SET', KEYS[1], string.format('%.0f', ends + step), 'PX', math.ceil((ends + step - now) / 1000))
 return {ends + step - now, 0}";
 
+/// Gives back one that was taken, and forgets a key that owes nothing any more.
+const GIVE_BACK: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local ends = tonumber(redis.call('GET', KEYS[1]) or 0) - tonumber(ARGV[1])
+if ends <= now then
+    redis.call('DEL', KEYS[1])
+else
+    redis.call('SET', KEYS[1], string.format('%.0f', ends), 'PX', math.ceil((ends - now) / 1000))
+end";
+
 /// A way to Redis. Cheap to clone.
 #[derive(Clone)]
 pub struct Redis {
@@ -37,6 +48,7 @@ pub struct Redis {
 struct Shared {
     connection: ConnectionManager,
     take: Script,
+    give_back: Script,
     began: Instant,
     /// Milliseconds since `began` before which nobody asks; 0 when it answers.
     away_until_ms: AtomicU64,
@@ -58,6 +70,7 @@ impl Redis {
         let shared = Shared {
             connection,
             take: Script::new(TAKE),
+            give_back: Script::new(GIVE_BACK),
             began: Instant::now(),
             away_until_ms: AtomicU64::new(0),
         };
@@ -72,6 +85,20 @@ impl Redis {
         let (debt_us, wait_us): (u64, u64) =
             self.ask(async move { invocation.invoke_async(&mut connection).await }).await?;
         Some(Outcome { debt_us, wait_us })
+    }
+
+    /// Gives back one that was taken, if it answers.
+    pub(super) async fn give_back(&self, key: &str, step_us: u64) {
+        let mut invocation = self.shared.give_back.prepare_invoke();
+        invocation.key(key).arg(step_us);
+        let mut connection = self.shared.connection.clone();
+        self.ask(async move { invocation.invoke_async::<()>(&mut connection).await }).await;
+    }
+
+    /// Forgets a key, if it answers.
+    pub(super) async fn forget(&self, key: &str) {
+        let mut connection = self.shared.connection.clone();
+        self.ask(async move { cmd("DEL").arg(key).query_async::<()>(&mut connection).await }).await;
     }
 
     async fn ask<T>(&self, question: impl Future<Output = RedisResult<T>>) -> Option<T> {

@@ -2,14 +2,13 @@
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr};
-use std::time::Duration;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::cache::{Quota, RateLimiter, Redis, Verdict};
+use crate::cache::{Quota, RateLimiter, Redis, Verdict, seconds_up};
 use crate::config::{Rate, RateLimitsConfig};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What the limits say of a request as it stands, the tightest of them (draft-ietf-httpapi-ratelimit-headers).
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -119,16 +118,7 @@ impl Tally {
         if is_tighter {
             self.0.set(Some(verdict));
         }
-        if verdict.is_allowed {
-            return Ok(());
-        }
-        let wait = Duration::from_secs(seconds_up(verdict.retry_after).into());
-        let reset = SignedDuration::try_from(wait).ok().and_then(|wait| now.checked_add(wait).ok());
-        Err(Error::RequestsExceeded {
-            limit: verdict.quota.most,
-            retry_after_s: seconds_up(verdict.retry_after),
-            reset: reset.unwrap_or(Timestamp::MAX),
-        })
+        verdict.admit(now)
     }
 
     pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
@@ -143,11 +133,6 @@ impl Tally {
     }
 }
 
-/// Whole seconds, never too few.
-fn seconds_up(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
-}
-
 /// One customer has a whole /64 of IPv6 addresses, so these count as one.
 fn address_key(address: Option<IpAddr>) -> String {
     match address.map(|address| address.to_canonical()) {
@@ -159,7 +144,10 @@ fn address_key(address: Option<IpAddr>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn addresses_of_one_customer_count_as_one() {

@@ -40,6 +40,7 @@ mod graphql_limits;
 mod graphql_names;
 mod graphql_system;
 mod graphql_writes;
+mod guesses;
 mod history;
 mod idempotency;
 mod imports;

@@ -50,9 +50,10 @@ impl Authenticator {
         };
         let opened = self.open(schema, Owner::User(user), otp, mode, client, now).await;
         match (&opened, guess) {
-            (Ok(_), Some(guess)) => guess.succeeded(),
+            (Ok(_), Some(guess)) => guess.succeeded().await,
             (Err(Error::InvalidOtp), Some(guess)) => guess.failed(),
-            (_, guess) => drop(guess),
+            (Err(_), Some(guess)) => guess.withdrawn().await,
+            (_, None) => {}
         }
         opened
     }
