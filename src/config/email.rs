@@ -35,6 +35,8 @@ pub struct SmtpConfig {
 pub enum SmtpTls {
     /// All of it.
     Whole,
+    /// What follows the greeting; nothing is sent to a server that does not offer it.
+    Demanded,
     /// What follows the greeting, when the server offers it.
     Offered,
     /// Nothing.

@@ -312,7 +312,12 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
                 "`smtp`, or `none` to send nothing, which is logged.",
             ),
             setting("EMAIL_FROM", "no-reply@example.com", "Who writes: an address, or `Name <address>`."),
-            setting("EMAIL_SMTP_HOST", "none", "Host of the mail server."),
+            setting(
+                "EMAIL_SMTP_HOST",
+                "none",
+                "Host of the mail server. Its certificate has to be for this name, and trusted by browsers or by the system: \
+                 SSL_CERT_FILE and SSL_CERT_DIR name the certificates of the latter.",
+            ),
             setting("EMAIL_SMTP_PORT", "587 or 465", "Its port."),
             setting("EMAIL_SMTP_USER", "none", "User of the mail server."),
             setting("EMAIL_SMTP_PASSWORD", "none", "Their password; it is sent over TLS only."),
@@ -321,7 +326,12 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
                 "false",
                 "TLS from the first byte; otherwise STARTTLS, when offered.",
             ),
-            setting("EMAIL_SMTP_IGNORE_TLS", "false", "No TLS even when it is offered."),
+            setting(
+                "EMAIL_SMTP_REQUIRE_TLS",
+                "true with EMAIL_SMTP_USER",
+                "Nothing is sent to a mail server that does not offer STARTTLS.",
+            ),
+            setting("EMAIL_SMTP_IGNORE_TLS", "false", "No TLS even when it is offered; not with a password."),
             setting(
                 "PASSWORD_RESET_URL_ALLOW_LIST",
                 "none",

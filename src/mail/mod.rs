@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use rustls::RootCertStore;
 
 use crate::config::{EmailConfig, SmtpConfig, SmtpTls};
 
@@ -92,11 +93,10 @@ async fn deliver(smtp: Smtp, message: Message, letter: &'static str) {
 }
 
 fn transport(config: &SmtpConfig) -> Result<Smtp, lettre::transport::smtp::Error> {
-    let tls = |make: fn(TlsParameters) -> Tls| TlsParameters::new(config.host.clone()).map(make);
+    let tls = |make: fn(TlsParameters) -> Tls| trust(&config.host).map(make);
     let tls = match config.tls {
         SmtpTls::Whole => tls(Tls::Wrapper)?,
-        // A password never travels in the clear.
-        SmtpTls::Offered if config.user.is_some() => tls(Tls::Required)?,
+        SmtpTls::Demanded => tls(Tls::Required)?,
         SmtpTls::Offered => tls(Tls::Opportunistic)?,
         SmtpTls::Never => Tls::None,
     };
@@ -105,4 +105,18 @@ fn transport(config: &SmtpConfig) -> Result<Smtp, lettre::transport::smtp::Error
         builder = builder.credentials(Credentials::new(user.clone(), password.expose().clone()));
     }
     Ok(builder.build())
+}
+
+/// The certificates that browsers trust and those that the operator added to the system, as for every request of the server.
+fn trust(host: &str) -> Result<TlsParameters, lettre::transport::smtp::Error> {
+    let mut builder =
+        TlsParameters::builder(host.to_owned()).certificate_store(CertificateStore::WebpkiRoots);
+    let mut usable = RootCertStore::empty();
+    for certificate in rustls_native_certs::load_native_certs().certs {
+        // One that cannot be read must not keep the others from being used.
+        if usable.add(certificate.clone()).is_ok() {
+            builder = builder.add_root_certificate(Certificate::from_der(certificate.to_vec())?);
+        }
+    }
+    builder.build()
 }

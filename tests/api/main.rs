@@ -46,6 +46,7 @@ mod idempotency;
 mod imports;
 mod invitations;
 mod items;
+mod mail;
 mod models;
 mod nested_writes;
 mod oidc;

@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 /// A letter, as it arrived.
 #[derive(Debug, Clone)]
@@ -16,25 +18,86 @@ pub struct Arrived {
     pub raw: String,
 }
 
+/// What is encrypted of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// Nothing: it is not offered.
+    Never,
+    /// What follows STARTTLS, for clients that want it.
+    Offered,
+    /// Everything.
+    Always,
+}
+
 /// The server.
 pub struct Smtp {
     pub port: u16,
-    arrived: Arc<Mutex<Vec<Arrived>>>,
+    kept: Arc<Kept>,
+}
+
+/// What it was sent.
+#[derive(Default)]
+struct Kept {
+    arrived: Mutex<Vec<Arrived>>,
+    /// Commands that everybody on the way could read, and those that nobody could.
+    in_the_clear: Mutex<Vec<String>>,
+    encrypted: Mutex<Vec<String>>,
+}
+
+/// How the server speaks.
+#[derive(Clone)]
+struct Manner {
+    offers_tls: bool,
+    is_encrypted: bool,
+    kept: Arc<Kept>,
+}
+
+/// How a conversation ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    Quit,
+    StartTls,
 }
 
 impl Smtp {
     pub async fn start() -> Self {
+        Self::listen(Encryption::Never, None).await
+    }
+
+    /// One that has the key of a certificate, both in DER.
+    pub async fn encrypted(encryption: Encryption, certificate: Vec<u8>, key: Vec<u8>) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.into()], PrivatePkcs8KeyDer::from(key).into())
+            .expect("a certificate and its key");
+        Self::listen(encryption, Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn listen(encryption: Encryption, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let arrived: Arc<Mutex<Vec<Arrived>>> = Arc::default();
-        let kept = arrived.clone();
+        let kept: Arc<Kept> = Arc::default();
+        let offers_tls = encryption == Encryption::Offered;
+        let manner = Manner { offers_tls, is_encrypted: false, kept: kept.clone() };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let kept = kept.clone();
-                tokio::spawn(async move { converse(stream, &kept).await.ok() });
+                tokio::spawn(serve(stream, encryption, tls.clone(), manner.clone()));
             }
         });
-        Smtp { port, arrived }
+        Smtp { port, kept }
+    }
+
+    /// The commands that everybody on the way could read.
+    pub fn in_the_clear(&self) -> Vec<String> {
+        self.kept.in_the_clear.lock().expect("not poisoned").clone()
+    }
+
+    /// The commands that nobody on the way could read.
+    pub fn encrypted_commands(&self) -> Vec<String> {
+        self.kept.encrypted.lock().expect("not poisoned").clone()
     }
 
     /// The next letter to this address, which is waited for and taken away.
@@ -51,25 +114,61 @@ impl Smtp {
 
     /// How many letters wait to be taken away.
     pub fn waiting(&self) -> usize {
-        self.arrived.lock().expect("not poisoned").len()
+        self.kept.arrived.lock().expect("not poisoned").len()
     }
 
     fn take(&self, to: &str) -> Option<Arrived> {
-        let mut arrived = self.arrived.lock().expect("not poisoned");
+        let mut arrived = self.kept.arrived.lock().expect("not poisoned");
         let position = arrived.iter().position(|letter| letter.to.iter().any(|known| known == to))?;
         Some(arrived.remove(position))
     }
 }
 
-async fn converse(stream: TcpStream, kept: &Mutex<Vec<Arrived>>) -> std::io::Result<()> {
-    let (reader, mut writer) = stream.into_split();
+/// Clients that do not trust the certificate end the handshake, which is their right.
+async fn serve(
+    stream: TcpStream,
+    encryption: Encryption,
+    tls: Option<TlsAcceptor>,
+    manner: Manner,
+) -> std::io::Result<()> {
+    let encrypted = Manner { offers_tls: false, is_encrypted: true, ..manner.clone() };
+    let mut stream = stream;
+    if encryption != Encryption::Always {
+        stream.write_all(b"220 sink\r\n").await?;
+        if converse(&mut stream, &manner).await? == End::Quit {
+            return Ok(());
+        }
+    }
+    let Some(tls) = tls else { return Ok(()) };
+    let mut stream = tls.accept(stream).await?;
+    if encryption == Encryption::Always {
+        stream.write_all(b"220 sink\r\n").await?;
+    }
+    converse(&mut stream, &encrypted).await?;
+    Ok(())
+}
+
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    manner: &Manner,
+) -> std::io::Result<End> {
+    let kept = &manner.kept;
+    let (reader, mut writer) = tokio::io::split(stream);
     let mut lines = BufReader::new(reader).lines();
-    writer.write_all(b"220 sink\r\n").await?;
     let mut to = Vec::new();
     while let Some(line) = lines.next_line().await? {
+        let heard = if manner.is_encrypted { &kept.encrypted } else { &kept.in_the_clear };
+        heard.lock().expect("not poisoned").push(line.clone());
         let upper = line.to_ascii_uppercase();
-        let reply = if upper.starts_with("EHLO") {
-            "250-sink\r\n250 8BITMIME\r\n"
+        let reply = if upper.starts_with("EHLO") && manner.offers_tls {
+            "250-sink\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n"
+        } else if upper.starts_with("EHLO") {
+            "250-sink\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n"
+        } else if upper == "STARTTLS" && manner.offers_tls {
+            writer.write_all(b"220 go on\r\n").await?;
+            return Ok(End::StartTls);
+        } else if upper.starts_with("AUTH ") {
+            "235 known\r\n"
         } else if upper.starts_with("RCPT TO:") {
             let address = line.split(['<', '>']).nth(1).unwrap_or_default();
             to.push(address.to_owned());
@@ -82,17 +181,17 @@ async fn converse(stream: TcpStream, kept: &Mutex<Vec<Arrived>>) -> std::io::Res
                 raw.push_str("\r\n");
             }
             let letter = Arrived { to: std::mem::take(&mut to), raw };
-            kept.lock().expect("not poisoned").push(letter);
+            kept.arrived.lock().expect("not poisoned").push(letter);
             "250 kept\r\n"
         } else if upper == "QUIT" {
             writer.write_all(b"221 bye\r\n").await?;
-            return Ok(());
+            return Ok(End::Quit);
         } else {
             "250 ok\r\n"
         };
         writer.write_all(reply.as_bytes()).await?;
     }
-    Ok(())
+    Ok(End::Quit)
 }
 
 impl Arrived {
