@@ -143,7 +143,7 @@ impl App {
                 .map_err(|problem| Error::internal(anyhow::anyhow!(problem)))?,
             links: Links::new(&config.server.public_url, &config.email.links)?,
             public_url: config.server.public_url.clone(),
-            cookies: Cookies::new(&config.auth, origins(&config.server)),
+            cookies: Cookies::new(&config.auth, origins(&config.server, &config.providers.public_urls)),
             schemas,
             transfers: Arc::new(Transfers::new(&config.transfer)),
             specs: Specs::new(&config.server.public_url, rest::is_route),
@@ -327,13 +327,14 @@ async fn measure(metrics: Metrics, db: Database) {
 }
 
 /// Origins of the pages that may use cookies: our own, and those that are listed for it.
-fn origins(config: &ServerConfig) -> Vec<String> {
-    let own = Url::parse(&config.public_url).map(|url| url.origin().ascii_serialization());
+fn origins(config: &ServerConfig, more_urls: &[String]) -> Vec<String> {
+    let own = more_urls.iter().chain([&config.public_url]).filter_map(|url| Url::parse(url).ok());
+    let own = own.map(|url| url.origin().ascii_serialization());
     let listed = match &config.cors {
         Some(CorsConfig { origins: Origins::Listed(listed), credentials: true, .. }) => listed.as_slice(),
         _ => &[],
     };
-    own.into_iter().chain(listed.iter().cloned()).collect()
+    own.chain(listed.iter().cloned()).collect()
 }
 
 fn database_settings(config: &Config) -> Result<Settings> {

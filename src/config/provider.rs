@@ -11,6 +11,8 @@ pub struct ProvidersConfig {
     pub list: Vec<ProviderConfig>,
     /// Nobody signs in with a password.
     pub disable_default: bool,
+    /// Addresses besides `PUBLIC_URL` under which people reach this server, and come back to.
+    pub public_urls: Vec<String>,
 }
 
 /// One provider.

@@ -170,6 +170,12 @@ pub const SETTINGS: &[(&str, &[Setting])] = &[
                 "Names of providers of OpenID Connect and OAuth 2.0; the settings of each follow below.",
             ),
             setting("AUTH_DISABLE_DEFAULT", "false", "Nobody signs in with e-mail and password."),
+            setting(
+                "AUTH_ALLOWED_PUBLIC_URLS",
+                "none",
+                "Further addresses of this server, with commas between them: who signs in under one of them comes back to it \
+                 instead of PUBLIC_URL.",
+            ),
         ],
     ),
     (

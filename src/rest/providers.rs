@@ -1,11 +1,12 @@
 //! `/auth/login/{provider}`: signing in elsewhere.
 
 use serde_json::{Value, json};
+use url::Url;
 
 use super::auth::signed_in;
 use super::{Api, client, not_found};
 use crate::auth::Mode;
-use crate::auth::providers::{Arrival, Journey, Provider, Vouched, Wish};
+use crate::auth::providers::{Arrival, Journey, Provider, Vouched, Wish, callback};
 use crate::config::ProviderMode;
 use crate::error::{Error, Result};
 use crate::server::{Answer, Call};
@@ -46,8 +47,9 @@ pub(super) async fn depart(api: &Api, call: &Call<'_>, name: &str) -> Result<Ans
         }
         *slot = Some(value).filter(|value| !value.is_empty());
     }
-    let departure = api.providers.begin(provider, wish, call.now).await?;
-    call.set_cookie(&cookie(api, name, &departure.cookie, departure.cookie_life.as_secs()));
+    let home = api.providers.home(call.host);
+    let departure = api.providers.begin(provider, wish, home, call.now).await?;
+    call.set_cookie(&cookie(home, name, &departure.cookie, departure.cookie_life.as_secs()));
     Ok(Answer::Redirect(departure.location))
 }
 
@@ -69,7 +71,7 @@ pub(super) async fn arrive(api: &Api, call: &mut Call<'_>, name: &str) -> Result
     let journey = call.cookie(&cookie_name(name)).and_then(|cookie| api.providers.journey(provider, cookie));
     let journey = journey.ok_or(Error::InvalidCredentials)?;
     // It is used up, however this ends.
-    call.set_cookie(&cookie(api, name, "", 0));
+    call.set_cookie(&cookie(api.providers.home(call.host), name, "", 0));
     let outcome = sign_in(api, call, provider, &journey, &arrival).await;
     let Some(target) = &journey.wish.redirect else { return outcome };
     match outcome {
@@ -108,7 +110,7 @@ async fn sign_in(
 /// A form that another site has a browser send comes without our cookie; the request that follows it brings it.
 async fn resend(api: &Api, call: &mut Call<'_>, name: &str) -> Result<Answer> {
     let body = call.form().await?;
-    let mut location = api.providers.callback(name)?;
+    let mut location = callback(api.providers.home(call.host), name)?;
     {
         let mut query = location.query_pairs_mut();
         for (name, value) in body.iter().filter(|(name, _)| CARRIED.contains(&name.as_str())) {
@@ -127,7 +129,7 @@ fn cookie_name(provider: &str) -> String {
 }
 
 /// Strictly it would not come back with somebody whom the provider sends.
-fn cookie(api: &Api, provider: &str, value: &str, life_s: u64) -> String {
-    let secure = if api.providers.is_secure() { "; Secure" } else { "" };
+fn cookie(home: &Url, provider: &str, value: &str, life_s: u64) -> String {
+    let secure = if home.scheme() == "https" { "; Secure" } else { "" };
     format!("{}={value}; Max-Age={life_s}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie_name(provider))
 }

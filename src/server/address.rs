@@ -30,6 +30,16 @@ pub(super) fn client_address(
     Some(last_untrusted(connected, &forwarded, proxies))
 }
 
+/// Host and port that the client asked: what a trusted proxy says of it, or what the request itself says.
+pub(super) fn asked_host<'a>(request: &'a HttpRequest, proxies: &TrustedProxies) -> Option<&'a str> {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let connected = request.peer_addr().map(|peer| peer.ip().to_canonical());
+    let told = header("x-forwarded-host").filter(|_| connected.is_some_and(|from| proxies.trusts(from, 0)));
+    // Proxies add what they were asked at the end, as with addresses.
+    let told = told.and_then(|told| told.rsplit(',').next()).map(str::trim).filter(|told| !told.is_empty());
+    told.or_else(|| header("host")).or_else(|| request.uri().authority().map(|authority| authority.as_str()))
+}
+
 fn last_untrusted(connected: IpAddr, forwarded: &[&str], proxies: &TrustedProxies) -> IpAddr {
     let mut client = connected;
     for (passed, entry) in forwarded.iter().rev().enumerate() {
@@ -64,6 +74,26 @@ mod tests {
         check("10.0.0.0/8", "203.0.113.9", "203.0.113.9");
         check("10.0.0.0/8", "nonsense", "198.51.100.7");
         check("false", "203.0.113.9", "10.0.0.1");
+    }
+
+    #[test]
+    fn hosts_are_those_of_the_request_or_of_a_trusted_proxy() {
+        let check = |trusted: &str, forwarded: Option<&str>, expected: &str| {
+            let sources = Sources::from_texts(&[("IP_TRUST_PROXY", trusted)], "", "").expect("valid");
+            let proxies = Config::from_sources(&sources).expect("valid").server.trusted_proxies;
+            let request = actix_web::test::TestRequest::default()
+                .peer_addr("10.0.0.1:80".parse().expect("address"))
+                .insert_header(("host", "inner:8055"));
+            let request = forwarded
+                .into_iter()
+                .fold(request, |request, forwarded| request.insert_header(("x-forwarded-host", forwarded)));
+            assert_eq!(asked_host(&request.to_http_request(), &proxies), Some(expected), "{forwarded:?}");
+        };
+        check("10.0.0.0/8", Some("shop.example"), "shop.example");
+        check("10.0.0.0/8", Some("invented.example, shop.example:444"), "shop.example:444");
+        check("10.0.0.0/8", Some(" "), "inner:8055");
+        check("10.0.0.0/8", None, "inner:8055");
+        check("false", Some("shop.example"), "inner:8055");
     }
 
     #[test]

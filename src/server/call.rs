@@ -31,6 +31,8 @@ pub struct Call<'a> {
     pub now: Timestamp,
     /// Client address.
     pub address: Option<IpAddr>,
+    /// Host and port that the client asked, which it may have invented.
+    pub host: Option<&'a str>,
     pub(super) http: &'a HttpRequest,
     pub(super) payload: &'a mut Payload,
     pub(super) limits: JsonLimits,
@@ -91,6 +93,7 @@ impl<'a> Call<'a> {
             id: self.id,
             now: self.now,
             address: self.address,
+            host: self.host,
             http: self.http,
             payload: &mut inner.payload,
             limits: self.limits,

@@ -155,6 +155,7 @@ async fn answer<R: Routes>(
         id,
         now,
         address,
+        host: address::asked_host(request, &edge.trusted_proxies),
         http: request,
         payload,
         limits: edge.limits,

@@ -183,6 +183,78 @@ async fn a_page_gets_its_session_in_a_cookie() {
     .await;
 }
 
+/// Somebody who reaches the server under several addresses comes back to the one they set out from.
+#[tokio::test]
+async fn people_come_back_to_the_address_they_came_from() {
+    each_database(async |engine| {
+        let urls = "https://shop.example/api, http://inner.example:8443";
+        let mut house = House::new(engine, &[("AUTH_ALLOWED_PUBLIC_URLS", urls)]).await;
+        house.provider.person(person("ada"));
+        let depart = async |house: &House, headers: &[(&str, &str)], query: &str| {
+            let request = house.visitor().request("GET", &format!("/auth/login/idp{query}"));
+            headers.iter().fold(request, |request, (name, value)| request.header(name, value)).send().await
+        };
+        let way_back = |answer: &Answer| {
+            let location = url::Url::parse(&location(answer)).expect("a URL");
+            let found = location.query_pairs().find(|(name, _)| name == "redirect_uri");
+            found.expect("a way back").1.into_owned()
+        };
+        let here = format!("{}/auth/login/idp/callback", house.base);
+        for (host, expected) in [
+            ("shop.example", "https://shop.example/api/auth/login/idp/callback"),
+            ("SHOP.example:443", "https://shop.example/api/auth/login/idp/callback"),
+            ("inner.example:8443", "http://inner.example:8443/auth/login/idp/callback"),
+            ("inner.example", &here),
+            ("evil.example", &here),
+            ("shop.example.evil.example", &here),
+            ("shop.example:444", &here),
+        ] {
+            let answer = depart(&house, &[("host", host)], "").await;
+            assert_eq!(way_back(&answer), expected, "{host}");
+            let set = answer.header("set-cookie").expect("a cookie");
+            assert_eq!(set.contains("; Secure"), expected.starts_with("https"), "{host}: {set}");
+            // Only proxies that are trusted say what was asked of them.
+            let forwarded = depart(&house, &[("x-forwarded-host", host)], "").await;
+            assert_eq!(way_back(&forwarded), here);
+        }
+
+        // The whole way; the code is good for the way back that it was asked with alone.
+        let shop = [("host", "shop.example")];
+        let set_out = depart(&house, &shop, "?redirect=/admin").await;
+        let cookie = cookie(&set_out, "tablature_sign_in_idp");
+        let answer = http().get(location(&set_out)).send().await.expect("the provider answers");
+        let back = answer.headers()["location"].to_str().expect("text").to_owned();
+        let back = back.strip_prefix("https://shop.example/api").expect("the way back leads to the shop");
+        let arrived = house.visitor().request("GET", back).header("host", "shop.example");
+        let arrived = arrived.header("cookie", &cookie).send().await;
+        assert_eq!((arrived.status, location(&arrived).as_str()), (302, "/admin"));
+
+        // Pages of all addresses of ours may be gone back to, and no others.
+        for fine in ["https://shop.example/in", "http://inner.example:8443/", "/in", &house.base.clone()] {
+            let answer = depart(&house, &shop, &format!("?redirect={fine}")).await;
+            assert_eq!(answer.status, 302, "{fine}: {answer:?}");
+        }
+        for wrong in [
+            "https://evil.example/",
+            "http://shop.example/",
+            "https://shop.example.evil.example/",
+            "//evil.example/",
+        ] {
+            let evil = [("host", "evil.example")];
+            depart(&house, &evil, &format!("?redirect={wrong}")).await.refused(400, "INVALID_PAYLOAD");
+            depart(&house, &shop, &format!("?redirect={wrong}")).await.refused(400, "INVALID_PAYLOAD");
+        }
+        depart(&house, &[("host", "evil.example")], "?redirect=http://evil.example/")
+            .await
+            .refused(400, "INVALID_PAYLOAD");
+
+        house.restart(&[("IP_TRUST_PROXY", "127.0.0.1")]).await;
+        let forwarded = depart(&house, &[("x-forwarded-host", "shop.example")], "").await;
+        assert_eq!(way_back(&forwarded), "https://shop.example/api/auth/login/idp/callback");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn nobody_is_sent_to_an_address_that_is_not_listed() {
     let house =

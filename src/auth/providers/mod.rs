@@ -48,6 +48,8 @@ pub struct Providers {
     pub disable_default: bool,
     seal: Seal,
     public_url: Url,
+    /// Other addresses of ours.
+    more_urls: Vec<Url>,
     outbound: Arc<Outbound>,
 }
 
@@ -97,11 +99,13 @@ impl Providers {
                 ProviderDriver::OAuth2 { .. } => None,
             },
         };
+        let more_urls = config.public_urls.iter().map(|url| Url::parse(url));
         Ok(Providers {
             list: config.list.iter().map(provider).collect(),
             disable_default: config.disable_default,
             seal: Seal::new(secret),
             public_url: Url::parse(public_url).map_err(Error::internal)?,
+            more_urls: more_urls.collect::<Result<_, _>>().map_err(Error::internal)?,
             outbound,
         })
     }
@@ -116,15 +120,36 @@ impl Providers {
         self.list.iter().find(|provider| provider.config.name == name)
     }
 
-    /// Where somebody has to go to sign in. Fails with `InvalidPayload` when they want to be sent to an address that is not listed,
+    /// The address of ours under which somebody came who asked for this host; `PUBLIC_URL` for hosts that are not listed.
+    pub fn home(&self, host: Option<&str>) -> &Url {
+        let asked = host.and_then(|host| Url::parse(&format!("http://{host}")).ok());
+        let is_it = |url: &&Url, asked: &Url| {
+            let default = if url.scheme() == "https" { 443 } else { 80 };
+            url.host() == asked.host() && url.port_or_known_default() == Some(asked.port().unwrap_or(default))
+        };
+        asked
+            .and_then(|asked| self.more_urls.iter().find(|url| is_it(url, &asked)))
+            .unwrap_or(&self.public_url)
+    }
+
+    /// Where somebody has to go to sign in, who comes back to this address of ours. Fails with `InvalidPayload` when they want to be sent to an address that is not listed,
     /// and with `ServiceUnavailable` when the provider cannot be asked.
-    pub async fn begin(&self, provider: &Provider, wish: Wish, now: Timestamp) -> Result<Departure> {
+    pub async fn begin(
+        &self,
+        provider: &Provider,
+        wish: Wish,
+        home: &Url,
+        now: Timestamp,
+    ) -> Result<Departure> {
         let config = &provider.config;
         if let Some(target) = &wish.redirect {
-            redirect::check(target, &self.public_url, &config.redirect_allow_list)?;
+            let own = self.more_urls.iter().chain([&self.public_url]);
+            let own = own.map(|url| url.origin().ascii_serialization());
+            let allowed: Vec<String> = config.redirect_allow_list.iter().cloned().chain(own).collect();
+            redirect::check(target, home, &allowed)?;
         }
         let prompt = wish.prompt.clone();
-        let (cookie, journey) = self.seal.close(&config.name, wish, now, JOURNEY)?;
+        let (cookie, journey) = self.seal.close(&config.name, wish, home.as_str(), now, JOURNEY)?;
         let authorize = match &config.driver {
             ProviderDriver::OAuth2 { authorize_url, .. } => authorize_url.clone(),
             ProviderDriver::OpenId { .. } => self.metadata(provider).await?.authorization_endpoint.clone(),
@@ -139,7 +164,7 @@ impl Providers {
             query
                 .append_pair("response_type", "code")
                 .append_pair("client_id", &config.client_id)
-                .append_pair("redirect_uri", self.callback(&config.name)?.as_str())
+                .append_pair("redirect_uri", callback(home, &config.name)?.as_str())
                 .append_pair("scope", &config.scope)
                 .append_pair("state", &self.seal.state(&journey))
                 .append_pair("code_challenge", &challenge(&self.seal.verifier(&journey)))
@@ -213,17 +238,6 @@ impl Providers {
         claims::identity(config, &claims, issuer).map_err(|why| refused(&why))
     }
 
-    /// Whether people reach us over https only.
-    pub fn is_secure(&self) -> bool {
-        self.public_url.scheme() == "https"
-    }
-
-    /// Where a provider sends people back to.
-    pub fn callback(&self, provider: &str) -> Result<Url> {
-        let base = self.public_url.as_str().trim_end_matches('/');
-        Url::parse(&format!("{base}/auth/login/{provider}/callback")).map_err(Error::internal)
-    }
-
     /// Changes a code for tokens.
     async fn tokens(
         &self,
@@ -237,7 +251,8 @@ impl Providers {
             (ProviderDriver::OpenId { .. }, Some(metadata)) => &metadata.token_endpoint,
             (ProviderDriver::OpenId { .. }, None) => return Err(unavailable(config, "it is not described")),
         };
-        let (callback, verifier) = (self.callback(&config.name)?, self.seal.verifier(journey));
+        let home = Url::parse(&journey.home).map_err(Error::internal)?;
+        let (callback, verifier) = (callback(&home, &config.name)?, self.seal.verifier(journey));
         let mut form = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -330,6 +345,12 @@ impl Providers {
             id_token::Expected { issuer: &metadata.issuer, client_id: &config.client_id, nonce, now };
         id_token::verify(id_token, &header, &keys, &expected).map_err(refused)
     }
+}
+
+/// Where a provider sends people back to, at this address of ours.
+pub fn callback(home: &Url, provider: &str) -> Result<Url> {
+    let base = home.as_str().trim_end_matches('/');
+    Url::parse(&format!("{base}/auth/login/{provider}/callback")).map_err(Error::internal)
 }
 
 /// The challenge of a verifier (RFC 7636, `S256`).

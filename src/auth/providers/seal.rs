@@ -37,6 +37,8 @@ pub struct Wish {
 pub struct Journey {
     /// What they want.
     pub wish: Wish,
+    /// The address of ours that they come back to.
+    pub(super) home: String,
     provider: String,
     seed: String,
     exp: i64,
@@ -68,11 +70,18 @@ impl Seal {
         &self,
         provider: &str,
         wish: Wish,
+        home: &str,
         now: Timestamp,
         life: Duration,
     ) -> Result<(String, Journey)> {
         let exp = now.as_second() + life.as_secs() as i64;
-        let journey = Journey { wish, provider: provider.to_owned(), seed: token::random(), exp };
+        let journey = Journey {
+            wish,
+            home: home.to_owned(),
+            provider: provider.to_owned(),
+            seed: token::random(),
+            exp,
+        };
         let mut header = Header::new(Algorithm::HS256);
         header.typ = Some(TYPE.to_owned());
         let cookie = jsonwebtoken::encode(&header, &journey, &self.encoding).map_err(Error::internal)?;
@@ -115,6 +124,8 @@ fn mac(key: &[u8], purpose: &str, text: &str) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    const HOME: &str = "https://api.example/";
+
     fn seal(secret: &str) -> Seal {
         Seal::new(&Secret::new(secret.to_owned()))
     }
@@ -124,14 +135,15 @@ mod tests {
         let ours = seal("ours");
         let wish = Wish { redirect: Some("/a".to_owned()), ..Wish::default() };
         let now = Timestamp::now();
-        let (cookie, journey) = ours.close("a", wish.clone(), now, Duration::from_secs(60)).expect("closed");
+        let (cookie, journey) =
+            ours.close("a", wish.clone(), HOME, now, Duration::from_secs(60)).expect("closed");
         let opened = ours.open("a", &cookie).expect("opened");
-        assert_eq!(opened.wish, wish);
+        assert_eq!((&opened.wish, opened.home.as_str()), (&wish, HOME));
         assert_eq!(ours.verifier(&opened), ours.verifier(&journey));
         assert!(ours.open("b", &cookie).is_none(), "another provider");
         assert!(seal("theirs").open("a", &cookie).is_none(), "another installation");
         let old = Timestamp::from_second(now.as_second() - 61).expect("a time");
-        let (late, _) = ours.close("a", wish, old, Duration::from_secs(60)).expect("closed");
+        let (late, _) = ours.close("a", wish, HOME, old, Duration::from_secs(60)).expect("closed");
         assert!(ours.open("a", &late).is_none(), "too late");
         let access = Header::new(Algorithm::HS256);
         let other = jsonwebtoken::encode(&access, &journey, &ours.encoding).expect("signed");
@@ -141,8 +153,11 @@ mod tests {
     #[test]
     fn what_is_derived_differs_by_purpose_and_journey() {
         let seal = seal("ours");
-        let close =
-            || seal.close("a", Wish::default(), Timestamp::now(), Duration::from_secs(60)).expect("closed").1;
+        let close = || {
+            seal.close("a", Wish::default(), HOME, Timestamp::now(), Duration::from_secs(60))
+                .expect("closed")
+                .1
+        };
         let (first, second) = (close(), close());
         let all = [seal.state(&first), seal.nonce(&first), seal.verifier(&first), seal.state(&second)];
         assert_eq!(std::collections::HashSet::from(all.clone()).len(), 4);

@@ -19,7 +19,19 @@ pub(super) fn providers(reader: &mut Reader<'_>) -> ProvidersConfig {
     let names = reader.or("AUTH_PROVIDERS", Vec::new(), names);
     let place = reader.sources.get("AUTH_PROVIDERS").map(|(_, place)| place);
     let list = names.iter().filter_map(|name| provider(reader, name, place?)).collect();
-    ProvidersConfig { list, disable_default }
+    let public_urls = reader.or("AUTH_ALLOWED_PUBLIC_URLS", Vec::new(), |text| {
+        text.split(',').map(|entry| own_address(entry.trim())).collect()
+    });
+    ProvidersConfig { list, disable_default, public_urls }
+}
+
+/// An address of ours, below which our paths lie.
+fn own_address(text: &str) -> Parsed<String> {
+    let url = web_address(text).ok().and_then(|text| Url::parse(&text).ok());
+    let is_plain = |url: &Url| url.query().is_none() && url.fragment().is_none();
+    url.filter(is_plain).map(|url| url.as_str().trim_end_matches('/').to_owned()).ok_or_else(|| {
+        "must be addresses that begin with `https://` or `http://` and have no `?` and `#`".to_owned()
+    })
 }
 
 fn names(text: &str) -> Parsed<Vec<String>> {
@@ -236,6 +248,14 @@ mod tests {
             &[("AUTH_PROVIDERS", "a")],
             &["AUTH_PROVIDERS (environment) needs AUTH_A_DRIVER", "AUTH_A_CLIENT_ID"],
         );
+        for wrong in
+            ["shop.example", "https://shop.example,", "https://a.example/?b=c", "https://u@a.example"]
+        {
+            check(
+                &[("AUTH_ALLOWED_PUBLIC_URLS", wrong)],
+                &["AUTH_ALLOWED_PUBLIC_URLS (environment) must be"],
+            );
+        }
         check(&[("AUTH_PROVIDERS", "default")], &["must not name `default`"]);
         check(&[("AUTH_PROVIDERS", "a,A")], &["twice"]);
         check(&[("AUTH_PROVIDERS", "a/b")], &["letters"]);
