@@ -180,7 +180,9 @@ impl ItemsService {
             Selection::Key(key) => key_value(found, &Value::from(key.as_str()))?,
             Selection::Singleton => self.only_key(ctx, found).await?.ok_or(Error::Forbidden)?,
             Selection::Query | Selection::Keys(_) => {
-                return Err(Error::query("\"version\" is for reading one item"));
+                return Err(Error::query(
+                    "\"version\" is for one item: ask for it by its key, as in /items/{collection}/{id}?version=",
+                ));
             }
         };
         let filter = json!({
