@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::access::home::{Place, Wanted, differences};
 use super::access::{self, Found, Source};
+use super::adopt::Catalogue;
 use super::apply::{ProjectFiles, broken};
 use super::change::compare;
 use super::files::Files;
@@ -25,8 +26,8 @@ use crate::schema::{
 use crate::yaml::{Diagnostic, Node, edit, emit, parse};
 
 impl Project {
-    /// Writes what the database has and the files do not: tables, columns, and types, defaults and nullability that differ. Gives
-    /// one line per change.
+    /// Writes what the database has and the files do not: tables, columns, types, defaults and nullability that differ, what was
+    /// said over the API about any of it since the files were applied, and rights. Gives one line per change.
     pub async fn pull(&self) -> Result<Vec<String>> {
         let (loaded, diagnostics) = self.load().await?;
         let loaded = loaded.ok_or_else(|| broken(&diagnostics))?;
@@ -34,22 +35,27 @@ impl Project {
         let registry = Registry::read(&self.database).await?;
         let version = loaded.schema.version;
         let adopted = adopt::merge(&loaded.schema, &structure, &registry, version);
-        let before = steps::applied_model(&self.database).await?.map(|(model, _)| model);
-        let before = before.as_ref().and_then(|before| before.get("access"));
+        let applied = steps::applied_model(&self.database).await?.map(|(model, _)| model);
+        let before = applied.as_ref().and_then(|applied| applied.get("access"));
         let found = Found::read(&mut Source::Database(&self.database), &loaded.access, before).await?;
         let made = loaded.access.made_of(before);
+        let applied = applied.as_ref().map(Registry::from_json);
         let diff = compare(&loaded.schema, &structure, self.built_in(), self.database.dialect(), false);
-        let folder = self.folder.clone();
+        let now = Catalogue { structure, registry };
+        let (folder, built_in) = (self.folder.clone(), self.built_in_shared());
         let work = move || {
             let mut writer = Writer::new(&folder)?;
-            writer.take_tables(&adopted, &registry);
-            writer.take_columns(&loaded.schema, &adopted, &loaded.sources, &registry)?;
+            writer.take_tables(&adopted, &now.registry);
+            writer.take_columns(&loaded.schema, &adopted, &loaded.sources, &now.registry)?;
             for step in &diff.steps {
                 if let SchemaStep::ChangeColumn { table, from, .. } = step {
-                    writer.take_change(&adopted, &loaded.sources, table, from, &registry)?;
+                    writer.take_change(&adopted, &loaded.sources, table, from, &now.registry)?;
                 }
             }
             writer.take_rights(&loaded, &adopted, &found, &Wanted::All { made: &made })?;
+            if let Some(applied) = applied {
+                writer.take_rows(&built_in, (&loaded.schema, &loaded.sources), applied, &now)?;
+            }
             writer.write()
         };
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)?

@@ -134,6 +134,17 @@ impl Registry {
         })
     }
 
+    /// The rows that were remembered as such a value.
+    pub fn from_json(remembered: &Value) -> Self {
+        let mut registry = Registry::default();
+        for (sheet, entries) in registry.all_sheets() {
+            let rows = remembered.get(sheet.table.trim_start_matches("directus_")).and_then(Value::as_array);
+            let rows = rows.into_iter().flatten().filter_map(Value::as_object);
+            *entries = rows.map(|entry| (sheet.key_of(entry), entry.clone())).collect();
+        }
+        registry
+    }
+
     /// What would stand there for the system's own collections, which every tool knows.
     pub fn of_system(built_in: &Schema) -> Self {
         rows::system(built_in)

@@ -9,10 +9,11 @@ use serde_json::{Map, Value, json};
 
 use super::adopt::{self, Catalogue};
 use super::pull::{Writer, as_long, is_name, is_writable, unwritable};
+use super::registry::Registry;
 use super::write_back::{self, Choices};
 use crate::error::Result;
 use crate::schema::keys::FORMS;
-use crate::schema::{Collection, Origin, Schema};
+use crate::schema::{Collection, Origin, Schema, SourceMap};
 use crate::yaml::{Node, Yaml, edit, emit, parse};
 
 type Members = Map<String, Value>;
@@ -31,7 +32,7 @@ impl Writer {
     pub(super) fn rewrite(
         &mut self,
         built_in: &Schema,
-        declared: (&Schema, &crate::schema::SourceMap),
+        declared: (&Schema, &SourceMap),
         before: &Catalogue,
         after: &Catalogue,
     ) -> Result<()> {
@@ -71,6 +72,51 @@ impl Writer {
                     }
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what somebody said over the API about collections, fields and relations since these files were applied, while nobody
+    /// could write it into them. `applied` are the rows that they made then.
+    pub(super) fn take_rows(
+        &mut self,
+        built_in: &Schema,
+        declared: (&Schema, &SourceMap),
+        applied: Registry,
+        now: &Catalogue,
+    ) -> Result<()> {
+        let (schema, sources) = declared;
+        let mut before = Catalogue { structure: now.structure.clone(), registry: applied };
+        let is_declared =
+            |place: &[String]| schema.get(&place[0]).is_some_and(|known| known.find(&place[1]).is_some());
+        // What no file knows yet is taken home by itself; how it is shown is not.
+        for (place, row) in now.registry.fields.iter().filter(|(place, _)| !is_declared(place)) {
+            let mut row = row.clone();
+            row.retain(|name, _| !write_back::PRESENTATION.contains(&name.as_str()));
+            before.registry.fields.insert(place.clone(), row);
+        }
+        self.rewrite(built_in, declared, &before, now)?;
+        // Only a request takes away both a row and what it is about.
+        let is_gone = |table: &str, column: Option<&str>| {
+            now.structure
+                .table(table)
+                .is_none_or(|found| column.is_some_and(|name| found.column(name).is_none()))
+        };
+        let Registry { collections, fields, .. } = &before.registry;
+        let file_of = |name: &str| sources.collection(name).map(|at| at.file.to_string());
+        for place in collections.keys().filter(|place| !now.registry.collections.contains_key(*place)) {
+            if is_gone(&place[0], None)
+                && let Some(file) = file_of(&place[0])
+            {
+                self.remove_file(&file);
+            }
+        }
+        for place in fields.keys().filter(|place| !now.registry.fields.contains_key(*place)) {
+            if is_gone(&place[0], Some(&place[1]))
+                && let Some(file) = file_of(&place[0]).or_else(|| self.addition(&place[0]))
+            {
+                self.take_out(&file, &["fields", &place[1]])?;
             }
         }
         Ok(())

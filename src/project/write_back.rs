@@ -17,6 +17,10 @@ pub enum Choices {
     Options,
 }
 
+/// What the registry says about how a field is shown, and nothing else does.
+pub const PRESENTATION: &[&str] =
+    &["interface", "options", "display", "display_options", "width", "translations", "conditions", "group"];
+
 /// The whole file of a collection.
 pub fn collection(
     schema: &Schema,
@@ -85,12 +89,10 @@ pub fn presentation(collection: &Collection, field: &Field, registry: &Registry)
     let mut ui = Map::new();
     let place = vec![collection.name.to_string(), field.name.to_string()];
     let Some(row) = registry.fields.get(&place) else { return ui };
-    for name in
-        ["interface", "options", "display", "display_options", "width", "translations", "conditions", "group"]
-    {
-        let usual = name == "width" && row.get(name) == Some(&json!("full"));
-        if let Some(value) = row.get(name).filter(|value| !value.is_null() && !usual) {
-            ui.insert(name.to_owned(), value.clone());
+    for name in PRESENTATION {
+        let usual = *name == "width" && row.get(*name) == Some(&json!("full"));
+        if let Some(value) = row.get(*name).filter(|value| !value.is_null() && !usual) {
+            ui.insert((*name).to_owned(), value.clone());
         }
     }
     let is_required = field.column.as_ref().is_some_and(|column| !column.nullable);

@@ -241,6 +241,97 @@ async fn where_files_are_left_alone_the_difference_is_told() {
 }
 
 #[tokio::test]
+async fn what_was_changed_while_files_were_left_alone_is_pulled() {
+    each_database(async |engine| {
+        let loans = "collection: loans # lent\nfields:\n  id: integer_pk\n  book: m2o(books)\n";
+        let with_loans = format!("{BOOKS}  loans: o2m(loans.book)\n");
+        let files = [("books.yaml", with_loans.as_str()), ("lending/loans.yaml", loans)];
+        let project = Project::new(Database::fresh(engine).await, &files).await;
+        let before = project.files();
+        {
+            let server = project.server().set("WRITE_BACK", "false").start().await;
+            let admin = server.admin();
+            project.run(&["pull"]).ok();
+            assert_eq!(project.files(), before, "nothing has changed, so no file changes");
+            let field = json!({
+                "field": "shelf", "type": "string", "schema": { "max_length": 12 },
+                "meta": { "interface": "input", "width": "half", "note": "Where it stands" },
+            });
+            admin.post("/fields/books", field).await.data();
+            let shown = json!({ "meta": { "readonly": true, "width": "half" } });
+            admin.patch("/fields/books/title", shown).await.data();
+            let usual = json!({ "schema": { "default_value": 20 }, "meta": { "note": "How many" } });
+            admin.patch("/fields/books/pages", usual).await.data();
+            admin.delete("/fields/books/isbn").await.no_content();
+            let meta = json!({ "icon": "book", "note": "What people take", "display_template": "{{title}}" });
+            admin.patch("/collections/books", json!({ "meta": meta })).await.data();
+            let meta = json!({ "hidden": true, "group": null });
+            admin.patch("/collections/loans", json!({ "meta": meta })).await.data();
+            admin.patch("/fields/books/loans", json!({ "meta": { "note": "Who has it" } })).await.data();
+            assert_eq!(project.files(), before, "files are left alone");
+        }
+        // A file that somebody edits meanwhile keeps what they wrote.
+        project.write("lending/loans.yaml", format!("{loans}  until: date\n"));
+        project.run(&["pull"]).ok();
+        let says = |file: &str, lines: &[&str]| {
+            let text = text(&project, file);
+            for line in lines {
+                assert!(text.lines().any(|found| found == *line), "{line} in\n{text}");
+            }
+        };
+        says(
+            "books.yaml",
+            &[
+                "# Somebody wrote this by hand.",
+                "note: What people take",
+                "  title: { type: string(80), required: true, readonly: true }          # as it is printed",
+                "  pages: { type: integer, min: 1, default: 20, note: How many } # never none",
+                "  loans: { o2m: loans.book, note: Who has it }",
+                "  shelf: { type: string(12), note: Where it stands }",
+                "  icon: book",
+                "    shelf: { interface: input, width: half }",
+            ],
+        );
+        assert!(!text(&project, "books.yaml").contains("isbn"), "{}", text(&project, "books.yaml"));
+        says(
+            "lending/loans.yaml",
+            &[
+                "collection: loans # lent",
+                "hidden: true",
+                "group: null",
+                "  book: m2o(books)",
+                "  until: date",
+            ],
+        );
+        let after = project.files();
+        project.run(&["pull"]).ok();
+        assert_eq!(project.files(), after, "it is at home");
+
+        // A server that starts with them serves all of it.
+        let mut server = project.server().set("WRITE_BACK", "false").start().await;
+        let admin = server.admin();
+        let books = admin.get("/collections/books").await.data();
+        assert_eq!(
+            (&books["meta"]["icon"], &books["meta"]["note"]),
+            (&json!("book"), &json!("What people take"))
+        );
+        let title = admin.get("/fields/books/title").await.data();
+        assert_eq!((&title["meta"]["readonly"], &title["meta"]["width"]), (&json!(true), &json!("half")));
+        admin.get("/fields/books/isbn").await.refused(403, "FORBIDDEN");
+        assert_eq!(admin.get("/fields/loans/until").await.status, 200);
+
+        // What was deleted goes from the files as well.
+        admin.delete("/collections/loans").await.no_content();
+        project.run(&["pull"]).ok();
+        assert_eq!(text(&project, "lending/loans.yaml"), "");
+        assert!(!text(&project, "books.yaml").contains("loans"), "{}", text(&project, "books.yaml"));
+        server.kill();
+        project.run(&["plan"]).says(&["The database is as the files say."]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn only_administrators_change_and_others_see_what_they_may_use() {
     each_database(async |engine| {
         let project = Project::new(Database::fresh(engine).await, &[("books.yaml", BOOKS)]).await;
