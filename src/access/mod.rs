@@ -54,6 +54,11 @@ impl Context {
         self.rules.collection(collection, action, self.now)
     }
 
+    /// Whether no item of a collection is hidden from the caller.
+    pub fn sees_every_item(&self, collection: CollectionId) -> bool {
+        self.allowed(collection, Action::Read).is_some_and(|rules| rules.rows.is_none())
+    }
+
     /// What the variables of filters, presets and validations stand for.
     pub fn variables(&self) -> Variables<'_> {
         self.accountability.variables(self.now)

@@ -74,7 +74,7 @@ pub(super) async fn prepare(
 ) -> Result<Prepared> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     text::check(query, config.tokens)?;
-    let document = parse_query(query).map_err(introspect::unreadable)?;
+    let document = parse_query(text::unescaped(query)).map_err(introspect::unreadable)?;
     measure::check(&document, config, most_depth)?;
     introspect::validate(built, document.clone()).await?;
     let ExecutableDocument { operations, fragments } = document;

@@ -1,5 +1,7 @@
 //! A look at the text of a document before it is parsed, so that the parser meets nothing large or deep.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, Result};
 
 /// Deepest nesting of braces, brackets and parentheses.
@@ -103,6 +105,69 @@ fn until(bytes: &[u8], from: usize, is_end: impl Fn(u8) -> bool) -> usize {
     bytes[from..].iter().position(|byte| is_end(*byte)).map_or(bytes.len(), |length| from + length)
 }
 
+/// The same with the characters that are written as `\u{1F600}` or as the two halves `\uD83D\uDE00`: the parser reads neither, and
+/// programs that write documents write both.
+pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let (mut at, mut copied, mut out) = (0, 0, String::new());
+    while let Some(byte) = bytes.get(at) {
+        at = match byte {
+            b'#' => until(bytes, at, |byte| matches!(byte, b'\n' | b'\r')),
+            b'"' if bytes[at..].starts_with(b"\"\"\"") => block_end(bytes, at + 3),
+            b'"' => {
+                let end = string_end(bytes, at + 1).min(bytes.len());
+                while let Some(found) = text.get(at..end).and_then(|rest| rest.find('\\')) {
+                    at += found;
+                    match escaped(text.get(at..end).unwrap_or_default()) {
+                        Some((character, length)) => {
+                            out.push_str(&text[copied..at]);
+                            match character {
+                                '"' | '\\' | '\0'..='\x1f' => {
+                                    out.push_str(&format!("\\u{:04x}", u32::from(character)));
+                                }
+                                other => out.push(other),
+                            }
+                            at += length;
+                            copied = at;
+                        }
+                        // The backslash and what it is about.
+                        None => at = text.ceil_char_boundary(at + 2),
+                    }
+                }
+                end
+            }
+            _ => at + 1,
+        };
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[copied..]);
+    Cow::Owned(out)
+}
+
+/// The character that such an escape at the start of a text stands for, and the length of the escape.
+fn escaped(text: &str) -> Option<(char, usize)> {
+    let rest = text.strip_prefix("\\u")?;
+    if let Some(braced) = rest.strip_prefix('{') {
+        let digits = braced.split_once('}')?.0;
+        let character = char::from_u32(hexadecimal(digits)?)?;
+        return Some((character, digits.len() + "\\u{}".len()));
+    }
+    let high = hexadecimal(rest.get(..4)?)?;
+    let low = hexadecimal(rest.get(4..)?.strip_prefix("\\u")?.get(..4)?)?;
+    let halves = [u16::try_from(high).ok()?, u16::try_from(low).ok()?];
+    // Other pairs are two characters, which the parser reads.
+    let is_pair = matches!(high, 0xd800..=0xdbff);
+    let character = is_pair.then(|| char::decode_utf16(halves).next())?.and_then(Result::ok)?;
+    Some((character, "\\uD83D\\uDE00".len()))
+}
+
+fn hexadecimal(digits: &str) -> Option<u32> {
+    let is_plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    u32::from_str_radix(digits, 16).ok().filter(|_| is_plain)
+}
+
 fn string_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(byte) = bytes.get(at) {
         at += match byte {
@@ -144,6 +209,25 @@ mod tests {
         assert_eq!(tokens("\"open"), 1);
         assert_eq!(tokens("\"\"\"open"), 1);
         assert_eq!(tokens("query A($b:Int=-1.5e3){c}"), 13);
+    }
+
+    #[test]
+    fn escapes_that_the_parser_does_not_read() {
+        let check = |text: &str, expected: &str| assert_eq!(unescaped(text), expected, "{text}");
+        check(r#"{ a(b: "x\uD83D\uDE00y \u{1f600} \u{e9}") }"#, "{ a(b: \"x😀y 😀 é\") }");
+        check(r#"{ a(b: "\u{22}\u{5C}\u{0}") }"#, r#"{ a(b: "\u0022\u005c\u0000") }"#);
+        for same in [
+            "{ a }",
+            r#"{ a(b: "\u00e9 \n \\uD83D\uDE00") }"#,
+            r#"{ a(b: "\uD83D") }"#,
+            r#"{ a(b: "\uDE00\uD83D \u0041\u0042") }"#,
+            r#"{ a(b: "\u{110000} \u{} \u{+41} \u{41") }"#,
+            r#"{ a(b: """\u{41}""") } # "\u{41}" "#,
+            r#"{ a(b: "\"#,
+            r#"{ a(b: "\é\u"#,
+        ] {
+            check(same, same);
+        }
     }
 
     #[test]

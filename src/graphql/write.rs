@@ -94,12 +94,17 @@ impl Run<'_> {
             Change::Write { collection, operation, answer, number } => {
                 let name = &schema.collection(collection).name;
                 let is_read = answer.is_some();
+                let is_one = matches!(operation, Operation::Update(Targets::Key(_), _));
                 let answer = answer.map(|query| *query);
                 let items = &self.door.items;
                 let written = self.extra.write(items, self.ctx, name, operation, answer).await?;
                 Ok(match (written, number) {
                     (Some(members), _) => Written::members(members),
                     (None, _) if !is_read => "true".into(),
+                    // Nothing is hidden from who sees every item: there is none.
+                    (None, _) if is_one && self.ctx.sees_every_item(collection) => {
+                        return Err(Error::Forbidden);
+                    }
                     // It was written, and cannot be seen.
                     (None, Number::One) => "null".into(),
                     (None, Number::Many) => "[]".into(),

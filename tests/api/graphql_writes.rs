@@ -80,6 +80,34 @@ async fn items_are_made_changed_and_removed() {
 }
 
 #[tokio::test]
+async fn an_item_that_is_not_there_is_not_changed() {
+    each_database(async |engine| {
+        let admin = &blog::shared(engine).await;
+        let mutation = "mutation { a: update_notes_item(id: 99999999, data: { name: \"n\" }) { id } \
+             b: update_notes_items(ids: [99999999], data: { name: \"n\" }) { id } }";
+        let body = ask(admin, mutation, json!({})).await.json();
+        assert_eq!(body["data"], json!({ "a": null, "b": [] }));
+        assert_eq!(body["errors"].as_array().map(Vec::len), Some(1));
+        assert_eq!(body["errors"][0]["path"], json!(["a"]));
+        assert_eq!(body["errors"][0]["extensions"]["code"], "FORBIDDEN");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn texts_hold_what_is_written_with_escapes() {
+    each_database(async |engine| {
+        let admin = &blog::shared(engine).await;
+        let mutation = r#"mutation { create_notes_item(data: { must: "\uD83D\uDE00 \u{1F600} \u00e9 \u{22}\t\\uD83D" }) { must } }"#;
+        let made = done(admin, mutation, json!({})).await;
+        assert_eq!(made["create_notes_item"]["must"], "😀 😀 é \"\t\\uD83D");
+        let half = r#"mutation { create_notes_item(data: { must: "\uD83D" }) { must } }"#;
+        ask(admin, half, json!({})).await.refused(400, "GRAPHQL_VALIDATION");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_written_is_told_per_field() {
     each_database(async |engine| {
         let (server, _database) = blog::own(engine).await;
