@@ -32,8 +32,10 @@ struct State {
 /// How a socket comes to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// The client closed it, or is gone.
+    /// The client is gone.
     Left,
+    /// The client closed it, with this code or none.
+    Closed(Option<u16>),
     /// Without a code: what is wrong was told in a message.
     Refused,
     /// The client reads more slowly than it is told things.

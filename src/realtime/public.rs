@@ -326,8 +326,16 @@ async fn write(
         }
     };
     let items = &connection.desk.items;
+    let is_one = matches!(operation, Operation::Update(Targets::Key(_), _));
     let written = Box::pin(items.write(ctx, &collection.name, operation, Some(answer), None)).await?;
-    Ok(written.body.unwrap_or_else(|| b"\"data\":null".to_vec()))
+    match written.body {
+        Some(body) => Ok(body),
+        // Nothing is hidden from who sees every item: there is none.
+        None if is_one && ctx.schema.find(&collection.name).is_some_and(|id| ctx.sees_every_item(id)) => {
+            Err(Error::Forbidden)
+        }
+        None => Ok(b"\"data\":null".to_vec()),
+    }
 }
 
 /// What is shown of items that were written, whichever they were.

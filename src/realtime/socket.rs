@@ -181,7 +181,10 @@ impl Connection {
             };
             was_heard = true;
             let ending = match message {
-                None | Some(Ok(AggregatedMessage::Close(_))) => Some(Ending::Left),
+                None => Some(Ending::Left),
+                Some(Ok(AggregatedMessage::Close(reason))) => {
+                    Some(Ending::Closed(reason.map(|reason| reason.code.into())))
+                }
                 Some(Err(error)) => Some(ending_of(&error)),
                 Some(Ok(_)) if !self.allowance.take() => Some(Ending::Flood),
                 Some(Ok(AggregatedMessage::Text(text))) => {
@@ -315,7 +318,7 @@ fn ending_of(error: &ProtocolError) -> Ending {
 impl Ending {
     fn name(self) -> &'static str {
         match self {
-            Ending::Left => "left",
+            Ending::Left | Ending::Closed(_) => "left",
             Ending::Refused => "refused",
             Ending::Slow => "slow",
             Ending::Flood => "flood",
@@ -334,6 +337,11 @@ impl Ending {
     fn close_reason(self) -> Option<CloseReason> {
         let (code, description) = match self {
             Ending::Left | Ending::Refused => return None,
+            // What the client said is said back: its side takes that for how the socket ended.
+            Ending::Closed(code) => {
+                let code = code.filter(|code| is_sent(*code))?;
+                return Some(CloseReason { code: CloseCode::from(code), description: None });
+            }
             Ending::Slow => (CloseCode::Again, "messages are read too slowly"),
             Ending::Flood => (CloseCode::Policy, "too many messages"),
             Ending::Silent => (CloseCode::Policy, "no answer to a ping"),
@@ -347,6 +355,11 @@ impl Ending {
         };
         Some(CloseReason { code, description: Some(description.to_owned()) })
     }
+}
+
+/// Whether a code may stand in a frame; the rest are names for what happens without one.
+fn is_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 /// How many messages a client may send: so many a second, and those of some seconds at once.

@@ -97,6 +97,7 @@ async fn items_are_read_and_written() {
         for (message, expected) in [
             (json!({ "type": "items", "action": "fly", "collection": "notes" }), "INVALID_PAYLOAD"),
             (json!({ "type": "items", "action": "read", "collection": "nope" }), "INVALID_COLLECTION"),
+            (json!({ "type": "items", "action": "update", "collection": "notes", "id": 99_999_999, "data": { "whole": 1 } }), "FORBIDDEN"),
             (json!({ "type": "items", "action": "read", "collection": "directus_users" }), "INVALID_COLLECTION"),
             (json!({ "type": "items", "action": "read" }), "INVALID_PAYLOAD"),
             (json!({ "type": "items", "action": "read", "collection": "notes", "query": 5 }), "INVALID_PAYLOAD"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::support::server::ServerBuilder;
 use crate::support::socket::{Socket, code};
@@ -57,6 +58,16 @@ async fn what_is_malformed_closes_its_own_socket() {
 
         socket.send_raw(Message::binary(vec![1, 2, 3])).await.unwrap();
         assert_eq!(socket.closed().await, 1003);
+        // Who closes a socket is told that it ended as they said.
+        for code in [1000, 4001] {
+            let mut socket = Socket::signed_in(&admin).await;
+            let frame = CloseFrame { code: code.into(), reason: "enough".into() };
+            socket.send_raw(Message::Close(Some(frame))).await.unwrap();
+            assert_eq!(socket.closed().await, code);
+        }
+        let mut socket = Socket::signed_in(&admin).await;
+        socket.send_raw(Message::Close(None)).await.unwrap();
+        assert_eq!(socket.closed().await, 1005);
         let mut socket = Socket::signed_in(&admin).await;
         socket.send_raw(Message::text("x".repeat(20_000))).await.unwrap();
         assert_eq!(socket.closed().await, 1009);
