@@ -119,6 +119,10 @@ impl Planner<'_> {
         item.given.extend(allowed.tenant.iter().map(|rule| rule.field).filter(|_| target == Target::Create));
         for (name, value) in payload {
             let Some(field_id) = collection.find(name) else { continue };
+            // What the item above says holds, whatever is sent.
+            if given.contains(&field_id) {
+                continue;
+            }
             self.member(collection, field_id, value, payload, &mut item, depth)?;
         }
         item.values.sort_by_key(|(field, _)| *field);
@@ -322,7 +326,9 @@ impl Planner<'_> {
             on_deselect: *on_deselect,
         };
         let change = match value {
-            Value::Null => return Ok(None),
+            // A new item has none to let go.
+            Value::Null if above == Target::Create => return Ok(None),
+            Value::Null => ToManyChange::Replace(Vec::new()),
             Value::Array(entries) => {
                 let mut children = Vec::with_capacity(entries.len());
                 for (position, entry) in entries.iter().enumerate() {

@@ -146,6 +146,28 @@ async fn changes_a_list_step_by_step() {
 }
 
 #[tokio::test]
+async fn what_stands_below_an_item_belongs_to_it() {
+    each_database(async |engine| {
+        let admin = blog::shared(engine).await;
+        let other = make(&admin, json!({ "name": "other" })).await;
+        let album = make(&admin, json!({ "name": "a", "tracks": [{ "name": "old" }] })).await;
+        let old = album["tracks"][0]["id"].clone();
+        let (elsewhere, new) = (json!({ "id": other["id"], "name": "renamed" }), json!({ "name": "third" }));
+        let tracks = json!({
+            "create": [{ "name": "object", "album": elsewhere }, { "name": "key", "album": other["id"] },
+                       { "name": "new", "album": new }, { "name": "none", "album": null }],
+            "update": [{ "id": old, "name": "kept", "album": elsewhere }],
+        });
+        let changed = change(&admin, &album, json!({ "tracks": tracks })).await;
+        assert_eq!(names(&changed, "tracks", &["name"]), ["kept", "object", "key", "new", "none"]);
+        let fields = "name,tracks.name";
+        let other = admin.get(&format!("/items/albums/{}?fields={fields}", other["id"])).await.data();
+        assert_eq!(other, json!({ "name": "other", "tracks": [] }), "nothing is done to another one");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn replaces_a_list() {
     each_database(async |engine| {
         let admin = blog::shared(engine).await;
@@ -158,6 +180,7 @@ async fn replaces_a_list() {
         assert_eq!(old, json!({ "name": "two", "album": null }));
         let changed = change(&admin, &album, json!({ "tracks": [{ "id": first, "name": "uno" }] })).await;
         assert_eq!(names(&changed, "tracks", &["name"]), ["uno"]);
+        assert_eq!(change(&admin, &album, json!({ "tracks": null })).await["tracks"], json!([]), "null is none");
         let chapter = album["chapters"][0]["id"].clone();
         assert_eq!(change(&admin, &album, json!({ "chapters": [] })).await["chapters"], json!([]));
         admin.get(&format!("/items/chapters/{chapter}")).await.refused(403, "FORBIDDEN");
