@@ -138,7 +138,7 @@ pub enum ResolvedValue {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sort {
     /// Relations to follow from the collection; a one-to-many sorts by its smallest (largest, if descending) value.
-    pub path: Vec<FieldId>,
+    pub path: Vec<SortHop>,
     /// What is compared there.
     pub target: Target,
     /// From large to small. Nulls are larger than everything.
@@ -146,6 +146,15 @@ pub struct Sort {
     /// The primary key at the end, which is compared in every row, also where the caller may not see it: of rows with equal
     /// (or hidden) values some order has to be the same each time.
     pub breaks_ties: bool,
+}
+
+/// A relation on the way to what is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SortHop {
+    /// The relation.
+    pub field: FieldId,
+    /// Of a many-to-any: the collection. Items of others have no value.
+    pub within: Option<CollectionId>,
 }
 
 /// Figures about the rows of a collection.

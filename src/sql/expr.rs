@@ -10,7 +10,7 @@ use super::ast::{Alias, Expr, Ident, Join, Order, Seek, Select};
 use super::{Dialect, NullKind, Param, dialect};
 use crate::error::{Error, Result};
 use crate::filter::{Comparison, Condition, Filter, Operand, Place, Scalar, Target, UserTest};
-use crate::query::{ReadColumn, RowRules, Sort};
+use crate::query::{ReadColumn, RowRules, Sort, SortHop};
 use crate::schema::{Collection, CollectionId, Column, ColumnType, FieldId, FieldKind, Schema};
 
 /// What builds one statement.
@@ -469,13 +469,13 @@ impl<'a> Builder<'a> {
     pub fn order(&mut self, scope: &mut Scope, at: At, sort: &Sort) -> Result<Order> {
         let mut here = at;
         for (position, hop) in sort.path.iter().enumerate() {
-            match self.found(here).field(*hop).kind {
-                FieldKind::OneToMany { .. } => {
-                    let value =
-                        self.extreme(here, *hop, &sort.path[position + 1..], &sort.target, sort.descending)?;
+            match self.found(here).field(hop.field).kind {
+                FieldKind::OneToMany { .. } | FieldKind::ManyToAny { .. } => {
+                    let rest = Sort { path: sort.path[position + 1..].to_vec(), ..sort.clone() };
+                    let value = self.extreme(here, *hop, &rest)?;
                     return Ok(Order { value, descending: sort.descending, nullable: true });
                 }
-                _ => here = self.join(scope, here, *hop)?,
+                _ => here = self.join(scope, here, hop.field)?,
             }
         }
         let value = match sort.breaks_ties {
@@ -497,19 +497,14 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The smallest or largest value among the items of a one-to-many.
-    fn extreme(
-        &mut self,
-        at: At,
-        field: FieldId,
-        path: &[FieldId],
-        target: &Target,
-        descending: bool,
-    ) -> Result<Expr> {
+    /// The smallest or largest value among the items of a one-to-many; the value of the item that a many-to-any points at.
+    fn extreme(&mut self, at: At, hop: SortHop, sort: &Sort) -> Result<Expr> {
         let mut scope = Scope::default();
-        let (mut select, to) = self.related(&mut scope, at, field)?;
-        let sort = Sort { path: path.to_vec(), target: target.clone(), descending, breaks_ties: false };
-        let order = self.order(&mut scope, to, &sort)?;
+        let (mut select, to) = match hop.within {
+            Some(related) => self.any(&mut scope, at, hop.field, related)?,
+            None => self.related(&mut scope, at, hop.field)?,
+        };
+        let order = self.order(&mut scope, to, sort)?;
         select.joins = scope.joins;
         select.columns.push(order.value.clone());
         select.conditions.push(Expr::Null(Box::new(order.value.clone()), false));

@@ -160,3 +160,36 @@ async fn an_item_refers_to_one_of_several_collections() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn items_are_sorted_by_what_a_many_to_any_points_at() {
+    each_database(async |engine| {
+        let admin = blog::shared(engine).await;
+        let text = "sorted by subject";
+        for (kind, subject) in [
+            ("places", json!({ "id": "sort-b", "name": "b" })),
+            ("labels", json!({ "name": "a" })),
+            ("places", json!({ "id": "sort-a", "name": "a" })),
+            ("places", json!({ "id": "sort-c", "name": "c" })),
+        ] {
+            admin.create("remarks", json!({ "text": text, "subject_type": kind, "subject": subject })).await;
+        }
+        let sorted = async |sort: &str| {
+            let query = json!({ "filter": { "text": { "_eq": text } }, "sort": sort, "fields": "subject:places.name" });
+            let rows = admin.items("remarks", query).await.data();
+            let name = |row: &Value| row["subject"]["name"].as_str().unwrap_or("-").to_owned();
+            rows.as_array().expect("a list").iter().map(name).collect::<Vec<_>>()
+        };
+        assert_eq!(sorted("subject:places.name").await, ["a", "b", "c", "-"]);
+        assert_eq!(sorted("-subject:places.name").await, ["-", "c", "b", "a"]);
+        for (sort, status, code) in [
+            ("subject:albums.name", 403, "FORBIDDEN"),
+            ("subject:places.nope", 403, "FORBIDDEN"),
+            ("subject.name", 400, "INVALID_QUERY"),
+            ("text:places.name", 400, "INVALID_QUERY"),
+        ] {
+            admin.items("remarks", json!({ "sort": sort })).await.refused(status, code);
+        }
+    })
+    .await;
+}

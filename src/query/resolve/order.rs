@@ -2,8 +2,9 @@
 
 use super::Resolver;
 use crate::error::{Error, Result};
+use crate::filter::names::Name;
 use crate::filter::{Target, names};
-use crate::query::{Sort, SortPath};
+use crate::query::{Sort, SortHop, SortPath};
 use crate::schema::{CollectionId, FieldId, FieldKind};
 
 impl Resolver<'_> {
@@ -47,16 +48,26 @@ impl Resolver<'_> {
         let mut here = collection;
         let mut path = Vec::with_capacity(hops.len());
         for hop in hops {
-            let (id, field) = names::field(&self.env, here, hop)?;
-            let (FieldKind::ManyToOne { related, .. } | FieldKind::OneToMany { related, .. }) = field.kind
-            else {
-                return Err(Error::query(format_args!("\"sort\" cannot follow field \"{hop}\"")));
+            let (name, scope) = match Name::parse(hop) {
+                Name::Scoped { field, collection } => (field, Some(collection)),
+                Name::Field(_) | Name::Function { .. } => (hop.as_str(), None),
+            };
+            let (id, field) = names::field(&self.env, here, name)?;
+            let (related, within) = match (&field.kind, scope) {
+                (FieldKind::ManyToOne { related, .. } | FieldKind::OneToMany { related, .. }, None) => {
+                    (*related, None)
+                }
+                (FieldKind::ManyToAny { allowed, .. }, Some(scope)) => {
+                    let related = self.schema().find(scope).filter(|id| allowed.contains(id));
+                    (related.ok_or(Error::Forbidden)?, related)
+                }
+                _ => return Err(Error::query(format_args!("\"sort\" cannot follow field \"{hop}\""))),
             };
             if !self.rights.is_open(related) {
                 return Err(Error::Forbidden);
             }
             self.found.touched.insert(related);
-            path.push(id);
+            path.push(SortHop { field: id, within });
             here = related;
         }
         let target = names::ordered(&self.env, here, last, "sort")?;
