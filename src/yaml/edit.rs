@@ -176,6 +176,12 @@ impl<'a> Edit<'a> {
     fn span(&self, node: &Node) -> (usize, usize) {
         let start = self.start_of(node);
         let end = self.offset(node.end).max(start);
+        // For the parser a text in quotes ends behind the comment that follows it.
+        if node.style == Style::Quoted
+            && let Some(length) = quoted_length(&self.text[start..end])
+        {
+            return (start, start + length);
+        }
         (start, start + self.text[start..end].trim_end_matches([' ', '\t', '\r', '\n']).len())
     }
 
@@ -311,4 +317,22 @@ impl<'a> Edit<'a> {
 
 fn unfit(file: &str, message: &str) -> Diagnostic {
     Diagnostic::error(&super::Position { file: file.into(), line: 1, column: 1 }, message)
+}
+
+/// Bytes of the text in quotes that this begins with, with its quotes.
+fn quoted_length(text: &str) -> Option<usize> {
+    let quote = text.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+    let mut characters = text.char_indices().skip(1).peekable();
+    while let Some((at, c)) = characters.next() {
+        match c {
+            '\\' if quote == '"' => {
+                characters.next();
+            }
+            // In single quotes, two of them stand for one.
+            '\'' if quote == '\'' && characters.next_if(|(_, next)| *next == '\'').is_some() => {}
+            _ if c == quote => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
 }

@@ -296,3 +296,17 @@ proptest! {
         let _ = parse("a.yaml", text.as_bytes());
     }
 }
+
+#[test]
+fn comments_behind_texts_in_quotes_stay() {
+    let check = |old: &str| {
+        let text = format!("a: {old}   # beside\nb: 1\n");
+        let edited = edit::set("a.yaml", &text, &["a"], &json!({ "b": 1 })).expect("edited");
+        assert_eq!(edited, "a: { b: 1 }   # beside\nb: 1\n", "{old}");
+        let edited = edit::set("a.yaml", &text, &["b"], &json!(2)).expect("edited");
+        assert_eq!(edited, text.replace("b: 1", "b: 2"));
+    };
+    for old in ["\"string(12)!\"", "'old'", "'it''s # old'", "\"a \\\" # b\\\\\"", "\"\"", "''"] {
+        check(old);
+    }
+}
