@@ -109,6 +109,20 @@ pub enum Filter {
 }
 
 impl Filter {
+    /// Whether it looks at nothing but a row and what that points at, however many rows there are.
+    pub fn stays_near(&self) -> bool {
+        match self {
+            Filter::And(parts) | Filter::Or(parts) => parts.iter().all(Filter::stays_near),
+            Filter::Not(inner)
+            | Filter::ToOne { filter: inner, .. }
+            | Filter::ToAny { filter: inner, .. }
+            | Filter::About { filter: inner, .. } => inner.stays_near(),
+            Filter::Compare { target, .. } => !matches!(target, Target::Count(_)),
+            Filter::CurrentUser { .. } => true,
+            Filter::Some { .. } | Filter::None { .. } => false,
+        }
+    }
+
     /// The comparisons with something of the user who asks that stand anywhere in it.
     pub fn of_user<'f>(&'f self, found: &mut Vec<&'f Filter>) {
         match self {

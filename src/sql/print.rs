@@ -10,6 +10,9 @@ use super::{Dialect, Param};
 use crate::filter::Comparison;
 use crate::schema::ColumnType;
 
+/// Terms that are joined by one word without further parentheses.
+const MOST_IN_A_ROW: usize = 100;
+
 /// A text in the making.
 pub struct Printer {
     pub(super) dialect: Dialect,
@@ -147,12 +150,17 @@ impl Printer {
     }
 
     fn logic(&mut self, parts: &[Expr], word: &str) {
+        // A row of terms is as deep as it is long where the text is read, and SQLite goes no deeper than 1,000.
+        let together = parts.len().div_ceil(MOST_IN_A_ROW);
         self.text.push('(');
-        for (position, part) in parts.iter().enumerate() {
+        for (position, parts) in parts.chunks(together.max(1)).enumerate() {
             if position > 0 {
                 self.text.push_str(word);
             }
-            self.expr(part);
+            match parts {
+                [part] => self.expr(part),
+                parts => self.logic(parts, word),
+            }
         }
         self.text.push(')');
     }

@@ -345,7 +345,7 @@ fn read_type(format: &ValueFormat) -> ColumnType {
     }
 }
 
-/// Whether the database finds the rows of the root without looking at many others.
+/// Whether the database finds the rows of the root without looking at many others, in other tables either.
 fn is_bounded(schema: &Schema, plan: &ReadPlan, root: &ReadNode) -> bool {
     let found = schema.collection(root.collection);
     let is_short = root.limit.is_some_and(|limit| limit.rows <= SHORT_PAGE) && root.offset <= SHORT_WAY;
@@ -376,5 +376,6 @@ fn is_bounded(schema: &Schema, plan: &ReadPlan, root: &ReadNode) -> bool {
         }
         _ => false,
     };
-    by_key || along_index || root.filter.as_ref().is_some_and(finds_unique)
+    let is_found = by_key || along_index || root.filter.as_ref().is_some_and(finds_unique);
+    is_found && plan.nodes.iter().all(|node| node.filter.as_ref().is_none_or(Filter::stays_near))
 }
