@@ -41,12 +41,36 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    /// What happened in all of these, which came one after the other, as though it had come together.
+    pub(super) fn joined<'c>(all: impl IntoIterator<Item = &'c Changes>) -> Self {
+        use EventAction::{Create, Delete, Update};
+        let mut fates = Fates::default();
+        for changes in all {
+            let lists = [
+                (Delete, &changes.replaced),
+                (Create, &changes.created),
+                (Update, &changes.updated),
+                (Delete, &changes.deleted),
+            ];
+            for (action, keys) in lists {
+                keys.iter().for_each(|key| fates.meet(key, action));
+            }
+        }
+        fates.into_changes()
+    }
+
+    /// How many things there are to tell.
+    pub(super) fn count(&self) -> usize {
+        [&self.replaced, &self.created, &self.updated, &self.deleted].iter().map(|keys| keys.len()).sum()
+    }
+
     /// Whether something is gone.
     pub(super) fn has_deletions(&self) -> bool {
         !self.replaced.is_empty() || !self.deleted.is_empty()
     }
 }
 
+/// What became of one item.
 #[derive(Default)]
 struct Fate {
     is_replaced: bool,
@@ -55,42 +79,60 @@ struct Fate {
     is_deleted: bool,
 }
 
+impl Fate {
+    fn meet(&mut self, action: EventAction) {
+        match action {
+            EventAction::Create => {
+                self.is_replaced |= std::mem::take(&mut self.is_deleted);
+                self.is_created = true;
+            }
+            EventAction::Update => self.is_updated = !self.is_deleted,
+            EventAction::Delete => {
+                *self = Fate { is_replaced: self.is_replaced, is_deleted: true, ..Fate::default() };
+            }
+        }
+    }
+}
+
+/// What became of the items of one collection, by key.
+#[derive(Default)]
+struct Fates(IndexMap<Arc<str>, Fate>);
+
+impl Fates {
+    fn meet(&mut self, key: &Arc<str>, action: EventAction) {
+        self.0.entry(key.clone()).or_default().meet(action);
+    }
+
+    fn into_changes(self) -> Changes {
+        let mut lists = Changes::default();
+        for (key, fate) in self.0 {
+            // What was replaced and is gone again is gone.
+            if fate.is_replaced && !fate.is_deleted {
+                lists.replaced.push(key.clone());
+            }
+            if fate.is_created {
+                lists.created.push(key.clone());
+            }
+            if fate.is_updated {
+                lists.updated.push(key.clone());
+            }
+            if fate.is_deleted {
+                lists.deleted.push(key);
+            }
+        }
+        lists
+    }
+}
+
 /// Sorts changes by item and by what became of it. Changes of different items may change places, those of one item never do: what
 /// is gone in the end was made or changed for nobody.
 pub(super) fn arrange(changes: &mut [Change]) -> IndexMap<Arc<str>, Changes> {
     changes.sort_by_key(|change| change.order);
-    let mut fates: IndexMap<(Arc<str>, Arc<str>), Fate> = IndexMap::new();
+    let mut fates: IndexMap<Arc<str>, Fates> = IndexMap::new();
     for change in changes.iter() {
-        let fate = fates.entry((change.collection.clone(), change.key.clone())).or_default();
-        match change.action {
-            EventAction::Create => {
-                fate.is_replaced |= std::mem::take(&mut fate.is_deleted);
-                fate.is_created = true;
-            }
-            EventAction::Update => fate.is_updated = !fate.is_deleted,
-            EventAction::Delete => {
-                *fate = Fate { is_replaced: fate.is_replaced, is_deleted: true, ..Fate::default() };
-            }
-        }
+        fates.entry(change.collection.clone()).or_default().meet(&change.key, change.action);
     }
-    let mut arranged: IndexMap<Arc<str>, Changes> = IndexMap::new();
-    for ((collection, key), fate) in fates {
-        let lists = arranged.entry(collection).or_default();
-        // What was replaced and is gone again is gone.
-        if fate.is_replaced && !fate.is_deleted {
-            lists.replaced.push(key.clone());
-        }
-        if fate.is_created {
-            lists.created.push(key.clone());
-        }
-        if fate.is_updated {
-            lists.updated.push(key.clone());
-        }
-        if fate.is_deleted {
-            lists.deleted.push(key);
-        }
-    }
-    arranged
+    fates.into_iter().map(|(collection, fates)| (collection, fates.into_changes())).collect()
 }
 
 #[cfg(test)]
@@ -98,25 +140,36 @@ mod tests {
     use super::*;
     use EventAction::{Create, Delete, Update};
 
+    fn change(action: EventAction, key: &str, order: i64) -> Change {
+        Change { action, collection: Arc::from("c"), key: Arc::from(key), order }
+    }
+
+    fn arranged(mut changes: Vec<Change>) -> Changes {
+        arrange(&mut changes).get("c").cloned().unwrap_or_default()
+    }
+
     fn check(events: &[(EventAction, &str)], expected: [&[&str]; 4]) {
-        let mut changes: Vec<Change> = events
-            .iter()
-            .zip(1..)
-            .map(|((action, key), order)| Change {
-                action: *action,
-                collection: Arc::from("c"),
-                key: Arc::from(*key),
-                order,
-            })
-            .collect();
+        let mut changes: Vec<Change> =
+            events.iter().zip(1..).map(|((action, key), order)| change(*action, key, order)).collect();
+        // However they are cut into batches.
+        for cut in 0..=changes.len() {
+            let (first, second) = changes.split_at(cut);
+            let joined = Changes::joined(&[arranged(first.to_vec()), arranged(second.to_vec())]);
+            assert_eq!(sorted(joined), sorted(arranged(changes.clone())), "{events:?} cut at {cut}");
+        }
         // They may come in any order.
         changes.reverse();
-        let arranged = arrange(&mut changes);
-        let Changes { replaced, created, updated, deleted } = arranged.get("c").cloned().unwrap_or_default();
+        let Changes { replaced, created, updated, deleted } = arranged(changes);
         let found = [replaced, created, updated, deleted];
         let found: Vec<Vec<&str>> =
             found.iter().map(|keys| keys.iter().map(AsRef::as_ref).collect()).collect();
         assert_eq!(found, expected.map(<[&str]>::to_vec), "{events:?}");
+    }
+
+    fn sorted(mut changes: Changes) -> Changes {
+        let Changes { replaced, created, updated, deleted } = &mut changes;
+        [replaced, created, updated, deleted].into_iter().for_each(|keys| keys.sort());
+        changes
     }
 
     #[test]

@@ -124,6 +124,12 @@ impl Facts {
         Ok(Facts { rows })
     }
 
+    /// What was read of several batches, in their order: the last that was read of a row counts.
+    pub(super) fn joined(all: &[Arc<Facts>]) -> Self {
+        let rows = all.iter().flat_map(|facts| &facts.rows);
+        Facts { rows: rows.map(|(key, row)| (key.clone(), row.clone())).collect() }
+    }
+
     /// Whatever is not known here may be found.
     pub(super) fn sift<'k>(&self, sieve: &Sieve, keys: &[&'k Arc<str>]) -> Sifted<'k> {
         let mut sifted = Sifted::default();

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::caller::Caller;
 use super::frame::{Fault, message};
 use super::group::MOST_KNOWN;
-use super::hub::Command;
+use super::hub::{Command, Joined};
 use super::outbox::Ending;
 use super::socket::{Connection, SubscriptionName};
 use super::subscription::{Spec, Subscription, next_id};
@@ -180,14 +180,15 @@ async fn work(
     let subscription = Arc::new(subscription);
     let joined = connection.hub.join(subscription.clone(), None).await;
     let seen = match joined {
-        Ok(joined) if joined.remembers => spec.visible(&desk, &ctx, None, MOST_KNOWN).await.map(Some),
+        Ok(Joined { remembers: true, position, .. }) => {
+            let seen = spec.visible(&desk, &ctx, None, MOST_KNOWN).await;
+            seen.map(|keys| Some(Command::Know { subscription: number, keys, since: position }))
+        }
         other => other.map(|_| None),
     };
     match seen {
         Ok(seen) => {
-            if let Some(keys) = seen {
-                connection.hub.say(Command::Know { subscription: number, keys });
-            }
+            seen.into_iter().for_each(|seen| connection.hub.say(seen));
             subscription.release();
             Ok(Some(subscription))
         }

@@ -1,16 +1,14 @@
 //! The one task that knows who listens to what, and tells them.
 //!
-//! Start at [`Hub::run`]. Events come from a pump of their own, so that a slow read here makes nobody miss any. Sockets speak to
-//! the hub by [`Command`]s; they are obeyed between two batches of events, so that a subscription is told everything from the
-//! moment at which it joined.
+//! Start at [`Hub::run`]. Events come from a pump of their own, so that whatever takes time here makes nobody miss any. Sockets
+//! speak to the hub by [`Command`]s; they are obeyed between two batches of events, so that a subscription is told everything from
+//! the moment at which it joined. What has to be read for it is the work of its [`Group`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
-use futures::stream;
 use jiff::Timestamp;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -24,10 +22,11 @@ use super::group::{Group, GroupKey, Whom};
 use super::history::{History, Position};
 use super::outbox::Outbox;
 use super::subscription::{Subscription, Told};
+use super::work::{Batch, Job, Lanes, News};
 use super::{Desk, figures, nodes};
 use crate::cache::SharedStream;
 use crate::error::{Error, Result};
-use crate::events::ItemEvent;
+use crate::events::{EventAction, ItemEvent};
 
 /// Events that may wait for the hub.
 const MOST_WAITING: usize = 65_536;
@@ -35,14 +34,14 @@ const MOST_WAITING: usize = 65_536;
 const GATHERED: Duration = Duration::from_millis(3);
 /// Events told together at most.
 const MOST_TOGETHER: usize = 4096;
-/// Groups that are read for at the same time.
-const READS_AT_ONCE: usize = 8;
 /// How long rights are believed where other nodes may change them.
 const BELIEVED: Duration = Duration::from_millis(900);
 /// How often it is looked whether there are other nodes, and what could not be read is tried again.
 const TICK: Duration = Duration::from_secs(1);
 /// How long the hub waits before it asks again who is who, when that cannot be found out.
 const RETRY: Duration = Duration::from_millis(250);
+/// How long the hub waits for what is just being told to somebody whose rights are others now. What is not told by then is missed.
+const SETTLED: Duration = Duration::from_millis(250);
 
 /// What sockets ask of the hub.
 pub(super) enum Command {
@@ -56,8 +55,8 @@ pub(super) enum Command {
     Join { subscription: Arc<Subscription>, resume: Option<Position>, reply: oneshot::Sender<Joined> },
     /// Tells nothing more.
     Part { subscription: u64 },
-    /// These items were seen.
-    Know { subscription: u64, keys: Vec<Arc<str>> },
+    /// These items were seen, at some time since then.
+    Know { subscription: u64, keys: Vec<Arc<str>>, since: Position },
 }
 
 /// How a subscription begins.
@@ -118,6 +117,7 @@ pub(super) fn start(desk: Arc<Desk>, others: Option<SharedStream>) -> Line {
         sockets: HashMap::new(),
         subscriptions: HashMap::new(),
         groups: HashMap::new(),
+        lanes: Arc::new(Lanes::new()),
         changed,
         reviewed: Instant::now(),
         has_others: true,
@@ -189,17 +189,17 @@ async fn pump(mut events: broadcast::Receiver<Arc<ItemEvent>>, intake: Intake) {
 async fn facts(
     desk: &Desk,
     collection: &str,
-    groups: &HashMap<GroupKey, Group>,
+    groups: &HashMap<GroupKey, Arc<Group>>,
     changes: &Changes,
-) -> Option<Facts> {
-    let sieves = || groups.values().filter_map(Group::sieve);
+) -> Option<Arc<Facts>> {
+    let sieves = || groups.values().filter_map(|group| group.sieve());
     let keys: Vec<&Arc<str>> = changes.created.iter().chain(&changes.updated).collect();
     if keys.is_empty() || sieves().nth(1).is_none() {
         return None;
     }
     let ctx = groups.values().next()?.context();
     match Facts::read(desk, &ctx, collection, sieves(), &keys).await {
-        Ok(facts) => Some(facts),
+        Ok(facts) => Some(Arc::new(facts)),
         Err(error) => {
             tracing::debug!(%error, collection, "what changed is not known beforehand; each group looks for itself");
             None
@@ -214,6 +214,8 @@ struct Attended {
     subscriptions: Vec<u64>,
     /// Where the stream stood when the caller was known no more.
     lost_at: Option<Position>,
+    /// Something from before that was not told any more.
+    is_owed: bool,
 }
 
 struct Hub {
@@ -221,7 +223,8 @@ struct Hub {
     sockets: HashMap<u64, Attended>,
     subscriptions: HashMap<u64, (Arc<Subscription>, Option<GroupKey>)>,
     /// By collection.
-    groups: HashMap<Arc<str>, HashMap<GroupKey, Group>>,
+    groups: HashMap<Arc<str>, HashMap<GroupKey, Arc<Group>>>,
+    lanes: Arc<Lanes>,
     history: History,
     changed: watch::Receiver<u64>,
     /// When callers were last looked at, and with which model.
@@ -266,7 +269,7 @@ impl Hub {
                     Ok(()) => self.review().await,
                     Err(_) => return,
                 },
-                () = lost(&state) => self.lose().await,
+                () = lost(&state) => self.lose(),
                 _ = ticks.tick() => self.tick().await,
             }
         }
@@ -275,36 +278,24 @@ impl Hub {
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Enter { socket, caller, outbox } => self.enter(socket, caller, outbox).await,
-            Command::Pause { socket } => {
-                if let Some(attended) = self.sockets.get_mut(&socket) {
-                    attended.lost_at.get_or_insert(self.history.position());
-                    let (caller, subscriptions) = (attended.caller.clone(), attended.subscriptions.clone());
-                    caller.stand(None);
-                    for subscription in subscriptions {
-                        self.place(subscription, &caller).await;
-                    }
-                }
-            }
+            Command::Pause { socket } => self.pause(socket).await,
             Command::Leave { socket } => {
                 let Some(attended) = self.sockets.remove(&socket) else { return };
                 for subscription in attended.subscriptions {
                     self.part(subscription);
                 }
             }
-            Command::Join { subscription, resume, reply } => {
-                if let Some(joined) = self.join(subscription, resume).await {
-                    reply.send(joined).ok();
-                }
-            }
+            Command::Join { subscription, resume, reply } => self.join(subscription, resume, reply).await,
             Command::Part { subscription } => self.part(subscription),
-            Command::Know { subscription, keys } => {
-                if let Some((subscription, Some(key))) = self.subscriptions.get(&subscription)
-                    && let Some(group) = self
-                        .groups
-                        .get_mut(&subscription.spec.collection)
-                        .and_then(|groups| groups.get_mut(key))
+            Command::Know { subscription, keys, since } => {
+                if let Some((known, Some(key))) = self.subscriptions.get(&subscription)
+                    && let Some(group) =
+                        self.groups.get(&known.spec.collection).and_then(|groups| groups.get(key))
                 {
-                    group.know(keys);
+                    let changes = self.history.since(&since, &known.spec.collection).unwrap_or_default();
+                    let is_gone = |change: &Change| change.action == EventAction::Delete;
+                    let gone = changes.into_iter().filter(is_gone).map(|change| change.key).collect();
+                    group.post(Job::Know { subscription, keys, gone });
                 }
             }
         }
@@ -316,37 +307,54 @@ impl Hub {
 
     /// A new caller on a socket, or the next one: what is subscribed to goes on with the rights of that one.
     async fn enter(&mut self, socket: u64, caller: Arc<Caller>, outbox: Arc<Outbox>) {
-        let before = self.sockets.remove(&socket);
-        let (subscriptions, lost_at) =
-            before.map(|before| (before.subscriptions, before.lost_at)).unwrap_or_default();
-        for subscription in &subscriptions {
-            self.place(*subscription, &caller).await;
+        let (mut subscriptions, mut has_missed) = (Vec::new(), false);
+        if let Some(before) = self.sockets.remove(&socket) {
+            subscriptions = before.subscriptions;
+            has_missed = before.is_owed || before.lost_at.is_some_and(|at| at != self.history.position());
         }
-        let missed = lost_at.filter(|lost_at| *lost_at != self.history.position());
-        let attended = Attended { caller, outbox, subscriptions, lost_at: None };
+        has_missed |= self.place_all(&subscriptions, &caller).await;
+        let attended = Attended { caller, outbox, subscriptions, lost_at: None, is_owed: false };
         self.sockets.insert(socket, attended);
-        if missed.is_some() {
-            self.begin_anew(&|subscription| subscription.socket == socket).await;
+        if has_missed {
+            self.begin_anew(Whom::Socket(socket));
         }
     }
 
-    async fn join(&mut self, subscription: Arc<Subscription>, resume: Option<Position>) -> Option<Joined> {
-        let attended = self.sockets.get_mut(&subscription.socket)?;
-        let caller = attended.caller.clone();
-        let id = subscription.id;
+    async fn pause(&mut self, socket: u64) {
+        let Some(attended) = self.sockets.get_mut(&socket) else { return };
+        attended.lost_at.get_or_insert(self.history.position());
+        let (caller, subscriptions) = (attended.caller.clone(), attended.subscriptions.clone());
+        caller.stand(None);
+        let is_owed = self.place_all(&subscriptions, &caller).await;
+        if let Some(attended) = self.sockets.get_mut(&socket) {
+            attended.is_owed |= is_owed;
+        }
+    }
+
+    async fn join(
+        &mut self,
+        subscription: Arc<Subscription>,
+        resume: Option<Position>,
+        reply: oneshot::Sender<Joined>,
+    ) {
+        let Some(attended) = self.sockets.get_mut(&subscription.socket) else { return };
+        let (caller, id) = (attended.caller.clone(), subscription.id);
         attended.subscriptions.push(id);
         self.subscriptions.insert(id, (subscription.clone(), None));
-        self.place(id, &caller).await;
-        let position = self.history.position();
+        self.place_all(&[id], &caller).await;
         let collection = &subscription.spec.collection;
-        let (_, key) = self.subscriptions.get(&id)?;
-        let group = self.groups.get_mut(collection)?.get_mut(key.as_ref()?)?;
-        let mut missed = None;
-        if let Some(mut changes) = resume.and_then(|resume| self.history.since(&resume, collection)) {
-            let arranged = arrange(&mut changes).swap_remove(collection).unwrap_or_default();
-            missed = group.catch_up(&self.desk, &arranged).await.unwrap_or_default();
+        let Some((_, Some(key))) = self.subscriptions.get(&id) else { return };
+        let Some(group) = self.groups.get(collection).and_then(|groups| groups.get(key)) else { return };
+        let joined = Joined { position: self.history.position(), missed: None, remembers: group.remembers() };
+        match resume.and_then(|resume| self.history.since(&resume, collection)) {
+            Some(mut changes) => {
+                let changes = arrange(&mut changes).swap_remove(collection).unwrap_or_default();
+                group.post(Job::CatchUp { changes, joined, reply });
+            }
+            None => {
+                reply.send(joined).ok();
+            }
         }
-        Some(Joined { position, missed, remembers: group.remembers() })
     }
 
     fn part(&mut self, id: u64) {
@@ -372,32 +380,51 @@ impl Hub {
         }
     }
 
-    /// Puts a subscription into the group of what its caller may do now.
-    async fn place(&mut self, id: u64, caller: &Caller) {
-        let Some((subscription, old)) = self.subscriptions.get(&id).cloned() else { return };
+    /// Puts subscriptions into the groups of what their caller may do now. Says whether one of them, which is told nothing from
+    /// now on, was not told all that happened before.
+    async fn place_all(&mut self, subscriptions: &[u64], caller: &Caller) -> bool {
+        let until = Instant::now() + SETTLED;
+        let mut is_owed = false;
+        for subscription in subscriptions {
+            is_owed |= self.place(*subscription, caller, until).await;
+        }
+        is_owed
+    }
+
+    async fn place(&mut self, id: u64, caller: &Caller, until: Instant) -> bool {
+        let Some((subscription, old)) = self.subscriptions.get(&id).cloned() else { return false };
         let standing = caller.standing();
         let key = standing.as_ref().map(|standing| GroupKey::of(&subscription.spec, standing));
         if key == old {
-            return;
+            return false;
         }
         let collection = subscription.spec.collection.clone();
-        let old_group = old.as_ref().and_then(|old| self.groups.get(&collection)?.get(old));
-        let known = old_group.map(Group::known).unwrap_or_default();
+        let old_group = old.as_ref().and_then(|old| self.groups.get(&collection)?.get(old)).cloned();
+        let (mut known, mut is_owed) = (Vec::new(), false);
+        if let Some(old_group) = old_group {
+            is_owed = old_group.settle(until).await;
+            known = old_group.known();
+        }
         self.unplace(&subscription, old.as_ref());
         if let (Some(standing), Some(key)) = (standing, &key) {
             let groups = self.groups.entry(collection).or_default();
-            let group = groups
-                .entry(key.clone())
-                .or_insert_with(|| Group::new(subscription.spec.clone(), (*standing).clone()));
-            group.add(subscription);
-            if let Err(error) = group.inherit(&self.desk, &known).await {
-                tracing::warn!(%error, "what a subscription has seen could not be read again");
-                group.is_behind = true;
+            let group = groups.entry(key.clone()).or_insert_with(|| {
+                let (spec, standing) = (subscription.spec.clone(), (*standing).clone());
+                Arc::new(Group::new(&self.desk, &self.lanes, spec, standing))
+            });
+            let position = self.history.position();
+            group.add(subscription, &position);
+            if group.remembers() && !known.is_empty() {
+                group.post(Job::Inherit(known));
+            }
+            if std::mem::take(&mut is_owed) {
+                group.post(Job::BeginAnew { position, whom: Whom::One(id) });
             }
         }
         if let Some((_, place)) = self.subscriptions.get_mut(&id) {
             *place = key;
         }
+        is_owed
     }
 
     /// Events that came together.
@@ -413,34 +440,28 @@ impl Hub {
         for change in changes {
             self.history.push(change);
         }
-        let after = self.history.position();
-        for (collection, changes) in &arranged {
-            let Some(groups) = self.groups.get_mut(collection) else { continue };
-            let facts = facts(&self.desk, collection, groups, changes).await;
-            let (desk, changes, between) = (&self.desk, (changes, facts.as_ref()), (&before, &after));
-            stream::iter(groups.values_mut())
-                .for_each_concurrent(READS_AT_ONCE, |group| group.tell(desk, changes, between))
-                .await;
+        let batch = Arc::new(Batch::new((before, self.history.position()), count, began));
+        for (collection, changes) in arranged {
+            let Some(groups) = self.groups.get(&collection) else { continue };
+            let facts = facts(&self.desk, &collection, groups, &changes).await;
+            let news = News { changes: Arc::new(changes), facts, batches: vec![batch.clone()] };
+            groups.values().for_each(|group| group.tell(&news));
         }
-        figures::told(count, began.elapsed());
     }
 
     /// Something did not arrive: everybody begins anew.
-    async fn lose(&mut self) {
+    fn lose(&mut self) {
         figures::missed();
         self.history.interrupt();
-        self.begin_anew(&|_| true).await;
+        self.begin_anew(Whom::All);
     }
 
-    /// Subscriptions of these groups begin anew, for whoever is in them.
-    async fn begin_anew(&mut self, whom: &Whom<'_>) {
-        let position = self.history.position();
-        let (desk, position) = (&self.desk, &position);
-        let groups = self.groups.values_mut().flat_map(|groups| groups.values_mut());
-        let groups = groups.filter(|group| group.members().any(|member| whom(member)));
-        stream::iter(groups)
-            .for_each_concurrent(READS_AT_ONCE, |group| group.begin_anew(desk, position, whom))
-            .await;
+    /// Subscriptions begin anew.
+    fn begin_anew(&self, whom: Whom) {
+        let groups = self.groups.values().flat_map(HashMap::values);
+        for group in groups.filter(|group| group.has(whom)) {
+            group.post(Job::BeginAnew { position: self.history.position(), whom });
+        }
     }
 
     async fn tick(&mut self) {
@@ -453,16 +474,13 @@ impl Hub {
             tracing::warn!(
                 "a node ended without a word, perhaps before it told all that it did; listeners begin anew"
             );
-            self.lose().await;
+            self.lose();
         }
         self.look_again().await;
-        let position = self.history.position();
-        let (desk, position) = (&self.desk, &position);
-        let behind = self.groups.values_mut().flat_map(|groups| groups.values_mut());
-        let behind = behind.filter(|group| group.is_behind);
-        stream::iter(behind)
-            .for_each_concurrent(READS_AT_ONCE, |group| group.begin_anew(desk, position, &|_| true))
-            .await;
+        let groups = self.groups.values().flat_map(HashMap::values);
+        for group in groups.filter(|group| group.take_behind()) {
+            group.post(Job::BeginAnew { position: self.history.position(), whom: Whom::All });
+        }
     }
 
     /// Looks at callers again where something about them may have changed since the last time.
@@ -501,6 +519,7 @@ impl Hub {
             }
         };
         self.schema = schema.version;
+        let until = Instant::now() + SETTLED;
         for ((socket, caller), outcome) in attended.into_iter().zip(outcomes) {
             let standing = match outcome {
                 Ok((accountability, rules)) => {
@@ -515,10 +534,13 @@ impl Hub {
                 }
             };
             caller.stand(standing);
-            let subscriptions =
-                self.sockets.get(&socket).map(|attended| attended.subscriptions.clone()).unwrap_or_default();
-            for subscription in subscriptions {
-                self.place(subscription, &caller).await;
+            let Some(attended) = self.sockets.get(&socket) else { continue };
+            let mut is_owed = false;
+            for subscription in attended.subscriptions.clone() {
+                is_owed |= self.place(subscription, &caller, until).await;
+            }
+            if let Some(attended) = self.sockets.get_mut(&socket) {
+                attended.is_owed |= is_owed;
             }
         }
     }

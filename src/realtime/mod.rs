@@ -1,9 +1,9 @@
 //! What happens, told to those who listen while it happens.
 //!
-//! Start at [`Realtime`]. The `hub` is one task per process: it takes committed events in, and what it tells of them is read
-//! through `items` with the rights of whoever listens, once per group of listeners who ask the same with the same rights. A socket
-//! is a task of its own (`socket`) that speaks one protocol (`public` or `graphql`); between it and the hub stands an `outbox`
-//! of bounded size. Nothing here decides what may be seen.
+//! Start at [`Realtime`]. The `hub` is one task per process: it takes committed events in and hands them to each `group` of
+//! listeners who ask the same with the same rights. A group reads once, through `items` and with those rights, what there is to
+//! tell, beside other groups (`work`). A socket is a task of its own (`socket`) that speaks one protocol (`public` or `graphql`);
+//! between it and the hub stands an `outbox` of bounded size. Nothing here decides what may be seen.
 
 mod batch;
 mod caller;
@@ -19,6 +19,7 @@ mod outbox;
 mod public;
 mod socket;
 mod subscription;
+mod work;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -474,7 +474,8 @@ async fn begin(
         }
         if joined.remembers {
             let seen = spec.visible(desk, ctx, None, MOST_KNOWN).await?;
-            connection.hub.say(Command::Know { subscription: subscription.id, keys: seen });
+            let (subscription, since) = (subscription.id, joined.position.clone());
+            connection.hub.say(Command::Know { subscription, keys: seen, since });
         }
         let first = spec.begin(desk, ctx).await?;
         answer(&Told::new("init", first.unwrap_or_default()), now);

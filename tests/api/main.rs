@@ -63,6 +63,7 @@ mod realtime_graphql;
 mod realtime_limits;
 mod realtime_load;
 mod realtime_nodes;
+mod realtime_slow;
 mod relations;
 mod remodel;
 mod schema;

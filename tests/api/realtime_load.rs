@@ -4,6 +4,8 @@
 //! the command of the large run and what it measured.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -12,6 +14,9 @@ use tokio::sync::mpsc;
 use crate::support::access::policy;
 use crate::support::socket::Socket;
 use crate::support::{Client, Database, Server, blog, each_database};
+
+/// So long nothing may come before it is taken that nothing will.
+const QUIET: Duration = Duration::from_secs(5);
 
 fn size(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name}")))
@@ -25,12 +30,13 @@ struct Heard {
 }
 
 /// Listens until nothing came for a while after the end of the writes.
-async fn listen(mut socket: Socket, user: usize, began: Instant, ends: Duration) -> Heard {
+async fn listen(mut socket: Socket, user: usize, began: Instant, is_over: Arc<AtomicBool>) -> Heard {
     let mut heard = Heard { user, numbers: Vec::new(), delays: Vec::new() };
     loop {
-        let left = (ends + Duration::from_secs(5)).saturating_sub(began.elapsed());
-        match socket.hear(left).await {
-            None => return heard,
+        let was_over = is_over.load(Ordering::Acquire);
+        match socket.hear(QUIET).await {
+            None if was_over => return heard,
+            None => {}
             Some(Err(code)) => panic!("closed with {code}"),
             Some(Ok(message)) => {
                 let at = began.elapsed();
@@ -49,7 +55,7 @@ async fn listen(mut socket: Socket, user: usize, began: Instant, ends: Duration)
 
 async fn write(admin: Client, users: Vec<Value>, writes: usize, per_second: usize, began: Instant) {
     let (turns, orders) = mpsc::channel::<usize>(1);
-    let orders = std::sync::Arc::new(tokio::sync::Mutex::new(orders));
+    let orders = Arc::new(tokio::sync::Mutex::new(orders));
     let mut writers = Vec::new();
     for _ in 0..8 {
         let (admin, users, orders) = (admin.clone(), users.clone(), orders.clone());
@@ -113,12 +119,15 @@ async fn every_socket_gets_what_it_may_see() {
         }
         let idle = memory(&server);
         let began = Instant::now();
-        let ends = Duration::from_secs(seconds as u64);
-        let listening: Vec<_> =
-            open.into_iter().map(|(socket, user)| tokio::spawn(listen(socket, user, began, ends))).collect();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let listening: Vec<_> = open
+            .into_iter()
+            .map(|(socket, user)| tokio::spawn(listen(socket, user, began, is_over.clone())))
+            .collect();
         let writes = per_second * seconds;
         write(admin.clone(), ids, writes, per_second, began).await;
         let took = began.elapsed();
+        is_over.store(true, Ordering::Release);
         let busy = memory(&server);
         let mut delays = Vec::new();
         for listener in listening {

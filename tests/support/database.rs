@@ -137,6 +137,14 @@ impl Database {
         }
     }
 
+    /// Makes all who read or write a table of PostgreSQL wait, for as long as what this gives lives.
+    pub async fn hold(&self, table: &str) -> Held {
+        let mut connection = PgConnection::connect(&self.url).await.expect("a connection");
+        let sql = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("the table");
+        Held { _connection: connection }
+    }
+
     /// Rows as texts, null as `NULL`.
     pub async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
         match self.engine {
@@ -230,6 +238,11 @@ impl Database {
         });
         rows.expect(sql).collect::<Result<_, _>>().expect(sql)
     }
+}
+
+/// A table that nobody else can use until the connection in here is closed.
+pub struct Held {
+    _connection: PgConnection,
 }
 
 impl Drop for Database {
