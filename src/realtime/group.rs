@@ -187,8 +187,10 @@ impl Group {
     /// Tells every member what happened: at once where nothing has to be read for it.
     pub(super) fn tell(self: &Arc<Self>, news: &News) {
         if self.mailbox().is_idle() && !self.must_read(news) {
-            // It has nothing to wait for.
-            self.tell_now(news).now_or_never();
+            // It has nothing to wait for, and mostly nothing to do: most rows are nothing to most groups.
+            if news.changes.has_deletions() || self.remembers() {
+                self.tell_now(news).now_or_never();
+            }
             return;
         }
         self.post(Job::Tell(news.clone()));
