@@ -263,3 +263,34 @@ impl Printer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlite_reads_very_many_terms() {
+        let connection = rusqlite::Connection::open_in_memory().expect("a database");
+        let check = |expr: Expr, expected: bool| {
+            let mut printer = Printer {
+                dialect: Dialect::Sqlite,
+                text: "SELECT ".to_owned(),
+                params: Vec::new(),
+                passes_over_rows: false,
+            };
+            printer.expr(&expr);
+            let found: bool = connection.query_row(&printer.text, [], |row| row.get(0)).expect("an answer");
+            assert_eq!(found, expected);
+        };
+        for count in [1, 100, 101, 5000, 20_001] {
+            let mut terms = vec![Expr::False; count];
+            check(Expr::Or(terms.clone()), false);
+            terms[count - 1] = Expr::True;
+            check(Expr::Or(terms), true);
+            let mut terms = vec![Expr::True; count];
+            check(Expr::And(terms.clone()), true);
+            terms[count / 2] = Expr::False;
+            check(Expr::And(terms), false);
+        }
+    }
+}
